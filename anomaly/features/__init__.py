@@ -1,0 +1,179 @@
+"""ROOM 2: from frames to stored features.
+
+`backbones/` holds one file per backbone, `extract` runs one over a video, `store` keeps what came out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.errors import StoreError
+from anomaly.registry import Registry
+from anomaly.shapes import expect
+from anomaly.spec import from_dict, spec, to_dict
+from anomaly.video import FrameBatch, PixelSpec
+
+
+@spec
+class FeatureSpec:
+    """The recipe of stored features: everything that changes their numbers."""
+
+    backbone: str
+    """name of a file in features/backbones"""
+    parameters: dict[str, Any]
+    """the backbone's own parameters, defaults written out"""
+    version: int
+    """grows when a backbone's arithmetic changes"""
+    weights: str
+    """digest of the weights, `random:<seed>`, or empty for a backbone without weights"""
+    pixels: PixelSpec
+    """what the decoder hands over"""
+    decoder: str = "pyav"
+    """name of a file in video/decoders"""
+    dtype: Literal["float16", "float32"] = "float16"
+    """type of stored values"""
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """Features of some consecutive rows of one video; a row is a frame that was looked at.
+
+    Each row has any number of *cells*: places of the picture with a vector each. A row of a plain
+    vector backbone has exactly one and `place_N2` is None; a grid backbone names the (grid row, grid
+    column) of each cell, and may leave out inactive ones.
+    """
+
+    index_T: NDArray[np.int64]
+    """source frame of each row"""
+    seconds_T: NDArray[np.float64]
+    values_ND: NDArray[np.floating[Any]]
+    """vectors of all cells, row after row"""
+    offsets_S: NDArray[np.int64]
+    """T + 1 numbers: cells of row t are `values_ND[offsets_S[t]:offsets_S[t + 1]]`"""
+    place_N2: NDArray[np.int16] | None = None
+    grid: tuple[int, int] | None = None
+    """rows and columns of the grid"""
+
+    def __post_init__(self) -> None:
+        expect("seconds", self.seconds_T, "T", T=len(self.index_T))
+        expect("offsets", self.offsets_S, "S", S=len(self.index_T) + 1)
+        expect("values", self.values_ND, "N D", N=int(self.offsets_S[-1]))
+        if (self.place_N2 is None) != (self.grid is None):
+            raise StoreError("a block has either both a grid and places, or neither.")
+
+    def __len__(self) -> int:
+        return len(self.index_T)
+
+    @property
+    def row_N(self) -> NDArray[np.int64]:
+        """Row (0 to T - 1) of each cell."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets_S))
+
+    def rows(self, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop` (half-open) of this block, as views."""
+        first, last = int(self.offsets_S[start]), int(self.offsets_S[stop])
+        return FeatureBlock(
+            self.index_T[start:stop],
+            self.seconds_T[start:stop],
+            self.values_ND[first:last],
+            self.offsets_S[start : stop + 1] - first,
+            None if self.place_N2 is None else self.place_N2[first:last],
+            self.grid,
+        )
+
+    def max_over_cells(self, scores_N: NDArray[np.floating[Any]], floor: float = 0.0) -> NDArray[np.float64]:
+        """Return the highest score of each row's cells, shape (T,); `floor` for a row without cells."""
+        best_T = np.full(len(self), floor, dtype=np.float64)
+        np.maximum.at(best_T, self.row_N, scores_N)
+        return best_T
+
+    def pooled_TD(self) -> NDArray[np.float32]:
+        """Return one vector a row: the mean over its cells, zeros for a row without cells."""
+        counts_T = np.diff(self.offsets_S)
+        sums_TD = np.zeros((len(self), self.values_ND.shape[1]), dtype=np.float32)
+        np.add.at(sums_TD, self.row_N, self.values_ND.astype(np.float32))
+        return sums_TD / np.maximum(counts_T, 1).astype(np.float32)[:, None]
+
+
+def vector_block(
+    index_T: NDArray[np.int64], seconds_T: NDArray[np.float64], vectors_TD: NDArray[np.floating[Any]]
+) -> FeatureBlock:
+    """Return the block of a backbone that gives one vector a row."""
+    return FeatureBlock(index_T, seconds_T, vectors_TD, np.arange(len(index_T) + 1, dtype=np.int64))
+
+
+def concatenate(blocks: list[FeatureBlock]) -> FeatureBlock:
+    """Return consecutive blocks of one video as one block."""
+    counts = np.concatenate([np.diff(block.offsets_S) for block in blocks])
+    places = [block.place_N2 for block in blocks if block.place_N2 is not None]
+    return FeatureBlock(
+        np.concatenate([block.index_T for block in blocks]),
+        np.concatenate([block.seconds_T for block in blocks]),
+        np.concatenate([block.values_ND for block in blocks]),
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]),
+        np.concatenate(places) if places else None,
+        blocks[0].grid,
+    )
+
+
+class Backbone(ABC):
+    """Turns frames into features, one video at a time, in a stream of constant memory.
+
+    A subclass is one file in `features/backbones/`. It names its `Parameters` (a `@spec` class), says
+    in `pixels` what the decoder shall hand over, and promises that what it yields does not depend on
+    how the frames are cut into batches.
+    """
+
+    Parameters: ClassVar[type[Any]]
+    version: ClassVar[int] = 1
+
+    def __init__(self, parameters: Any) -> None:
+        self.parameters = parameters
+
+    @property
+    @abstractmethod
+    def pixels(self) -> PixelSpec:
+        """What the decoder hands over."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> str:
+        """`sha256:<hex>` of the weights, `random:<seed>`, or empty when there are none."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Length D of each vector."""
+
+    @abstractmethod
+    def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
+        """Yield the features of all frames of one video, in order, one row for each frame given."""
+
+    @classmethod
+    def build(cls, parameters: dict[str, Any]) -> Backbone:
+        """Build the backbone from plain values; unknown or unfit ones raise `SpecError`."""
+        return cls(from_dict(cls.Parameters, parameters))
+
+
+def backbones() -> Registry[Backbone]:
+    """The registry of backbones."""
+    return Registry("anomaly.features.backbones", Backbone, "backbone")
+
+
+def recipe(backbone: str, parameters: dict[str, Any] | None = None, *, decoder: str = "pyav") -> FeatureSpec:
+    """Return the complete recipe for a backbone by name, with defaults and digests written out."""
+    built = backbones().get(backbone).build(parameters or {})
+    return FeatureSpec(
+        backbone=backbone,
+        parameters=to_dict(built.parameters),
+        version=built.version,
+        weights=built.weights,
+        pixels=built.pixels,
+        decoder=decoder,
+    )

@@ -1,0 +1,55 @@
+"""ROOM 5: from window scores to frame scores, events and tables.
+
+`merge` (windows to frames), `smooth` (in seconds), `calibrate` (to -log10 tail probability), `threshold`
+(from a false-alarm budget), `events`, `tables` (Parquet).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.shapes import expect
+from anomaly.spec import spec
+
+
+@spec
+class ScoreSpec:
+    """How scores of windows become scores and events of frames."""
+
+    smoothing_seconds: float = 0.3
+    """standard deviation of the Gaussian in time; 0 for none"""
+    alarms_per_camera_day: float = 1.0
+    """false-alarm budget that the event threshold is set from"""
+    low_ratio: float = 0.7
+    """an event lasts while the score stays above this share of the threshold"""
+    merge_gap_seconds: float = 2.0
+    """events closer than this are one"""
+    minimum_seconds: float = 0.2
+    """shorter events are dropped"""
+    block_seconds: float = 10.0
+    """length of the blocks whose maxima count as possible alarms"""
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """One video's scores, one entry per frame of the video, from frame 0.
+
+    `raw_T` is the detector's own score, `score_T` the smoothed and calibrated one (-log10 of the tail
+    probability among normal video), NaN where no frame could be decoded. `covered_T` is False where the
+    score was borrowed from the nearest measured row.
+    """
+
+    raw_T: NDArray[np.float64]
+    score_T: NDArray[np.float64]
+    covered_T: NDArray[np.bool_]
+    seconds_T: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name in ("score_T", "covered_T", "seconds_T"):
+            expect(name, getattr(self, name), "T", T=len(self.raw_T))
+
+    def __len__(self) -> int:
+        return len(self.raw_T)

@@ -1,0 +1,76 @@
+"""One video as a detector sees it: its stored features, read lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.features import FeatureBlock
+
+
+class FeatureSource(Protocol):
+    """Something that holds the features of one video (a stored group, or arrays in a test)."""
+
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def grid(self) -> tuple[int, int] | None: ...
+    def read(self, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop`, half-open."""
+
+
+@dataclass(frozen=True)
+class Bag:
+    """All rows of one video, each input aligned to the rows of the first.
+
+    `ranges` are the half-open row ranges that a fit may learn from: all rows, unless labels take some
+    out. Scoring always sees every row.
+    """
+
+    video: str
+    camera: str
+    sources: Mapping[str, FeatureSource]
+    ranges: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the first input."""
+        return next(iter(self.sources.values())).n_rows
+
+    @property
+    def usable_ranges(self) -> tuple[tuple[int, int], ...]:
+        """Row ranges that a fit may learn from."""
+        return ((0, self.n_rows),) if self.ranges is None else self.ranges
+
+    def usable_rows(self) -> NDArray[np.bool_]:
+        """Return shape (T,): may a fit learn from the row?"""
+        usable_T = np.zeros(self.n_rows, dtype=bool)
+        for start, stop in self.usable_ranges:
+            usable_T[start:stop] = True
+        return usable_T
+
+    def restrict(self, start: int, stop: int) -> Bag:
+        """Return the bag with `ranges` cut to rows `start` to `stop`."""
+        cut = ((max(start, a), min(stop, b)) for a, b in self.usable_ranges)
+        return replace(self, ranges=tuple((a, b) for a, b in cut if a < b))
+
+    def read(self, input_name: str, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop` of one input."""
+        return self.sources[input_name].read(start, stop)
+
+    def blocks(self, input_name: str, rows: int = 4096) -> Iterator[FeatureBlock]:
+        """Yield all rows of one input, at most `rows` at a time."""
+        for start in range(0, self.n_rows, rows):
+            yield self.read(input_name, start, min(start + rows, self.n_rows))
+
+    def usable_blocks(self, input_name: str, rows: int = 4096) -> Iterator[FeatureBlock]:
+        """Yield the rows that a fit may learn from, at most `rows` at a time."""
+        for first, last in self.usable_ranges:
+            for start in range(first, last, rows):
+                yield self.read(input_name, start, min(start + rows, last))
