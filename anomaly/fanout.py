@@ -7,11 +7,24 @@ make the same tables.
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol, TypeVar
+
+from anomaly.errors import TransientError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_CHANCES = 3
+"""how often an item may be under way when a worker process dies before the run gives up"""
 
 
 class FanOut(Protocol):
@@ -23,7 +36,8 @@ class FanOut(Protocol):
 
     def __call__(
         self, function: Callable[[Item], Result], items: Sequence[Item], *, label: str
-    ) -> Iterator[Result]: ...
+    ) -> Iterator[Result]:
+        """Yield one result for each item."""
 
 
 def one_by_one(
@@ -33,3 +47,80 @@ def one_by_one(
     del label
     for item in items:
         yield function(item)
+
+
+def process_pool(workers: int = 0) -> FanOut:
+    """Return a `FanOut` over local processes, by default one a core.
+
+    A worker that is killed (out of memory, say) costs its items another try in a fresh pool, not the
+    run; an item that was under way at three deaths raises `TransientError`.
+    """
+    count = workers or os.cpu_count() or 1
+
+    def run(
+        function: Callable[[Item], Result], items: Sequence[Item], *, label: str
+    ) -> Iterator[Result]:
+        if count == 1 or len(items) <= 1:
+            yield from one_by_one(function, items, label=label)
+            return
+        left = list(items)
+        for _ in range(_CHANCES):
+            failed: list[Item] = []
+            yield from _one_pool(function, left, count, failed)
+            left = failed
+            if not left:
+                return
+        raise TransientError(
+            f"{label}: worker processes died {_CHANCES} times with {left[0]!r} under way, "
+            "perhaps out of memory. Run again with fewer --workers."
+        )
+
+    return run
+
+
+def _one_pool(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, failed: list[Item]
+) -> Iterator[Result]:
+    """Yield results until all is done or the pool breaks; what got none goes to `failed`."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(items)), context, initializer=_follow_parent)
+    pending: dict[Future[Result], Item] = {}
+    waiting = deque(items)
+    try:
+        while waiting or pending:
+            while waiting and not failed and len(pending) < 2 * workers:
+                try:
+                    pending[pool.submit(function, waiting[0])] = waiting[0]
+                except BrokenProcessPool:
+                    failed.append(waiting[0])
+                waiting.popleft()
+            yield from _finished(pending, failed)
+            if failed and not pending:
+                break
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise
+    finally:
+        failed += waiting
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _finished(pending: dict[Future[Result], Item], failed: list[Item]) -> Iterator[Result]:
+    done, _ = wait(pending, return_when=FIRST_COMPLETED)
+    for future in done:
+        item = pending.pop(future)
+        try:
+            result = future.result()
+        except BrokenProcessPool:
+            failed.append(item)
+        else:
+            yield result
+
+
+def _follow_parent() -> None:
+    """Leave Ctrl-C to the parent, and die with it even when it is killed outright."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

@@ -1,0 +1,54 @@
+"""The local process pool: every item once, a dead worker costs a retry and not the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from anomaly.errors import SpecError, TransientError
+from anomaly.fanout import one_by_one, process_pool
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die_once(marker: str) -> str:
+    path = Path(marker)
+    if path.suffix == ".die" and not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker
+
+
+def die_always(marker: str) -> str:
+    if marker.endswith("die"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker
+
+
+def refuse(number: int) -> int:
+    raise SpecError(f"no {number}")
+
+
+def test_every_item_has_one_result():
+    assert sorted(process_pool(2)(square, range(7), label="t")) == [n * n for n in range(7)]
+    assert list(one_by_one(square, [1, 2, 3], label="t")) == [1, 4, 9]
+
+
+def test_a_killed_worker_costs_a_retry_and_not_the_run(tmp_path: Path):
+    items = [str(tmp_path / f"{n}.ok") for n in range(4)] + [str(tmp_path / "x.die")]
+    assert sorted(process_pool(2)(die_once, items, label="t")) == sorted(items)
+
+
+def test_an_item_that_always_kills_its_worker_ends_the_run_with_its_name():
+    with pytest.raises(TransientError, match=r"died 3 times.*die"):
+        list(process_pool(2)(die_always, ["die", "b", "die"], label="t"))
+
+
+def test_an_error_of_the_function_reaches_the_caller():
+    with pytest.raises(SpecError, match="no"):
+        list(process_pool(2)(refuse, [1, 2, 3], label="t"))
