@@ -144,7 +144,9 @@ class Catalog:
 
         return {uri: row for uri, row in self._update(change).items() if row.present}
 
-    def record(self, outcomes: Iterable[Outcome], facts: Mapping[str, Mapping[str, Any]]) -> None:
+    def record(
+        self, outcomes: Iterable[Outcome], facts: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         """Record what became of videos; `facts` maps content to columns known of it."""
         by_uri = {outcome.uri: outcome for outcome in outcomes if outcome.status != "failed"}
         if not by_uri:
@@ -153,7 +155,9 @@ class Catalog:
         def change(rows: dict[str, CatalogRow]) -> dict[str, CatalogRow]:
             for uri, outcome in by_uri.items():
                 if uri in rows:
-                    rows[uri] = _with_outcome(rows[uri], outcome, facts.get(outcome.content, {}))
+                    rows[uri] = _with_outcome(
+                        rows[uri], outcome, facts.get(outcome.content, {})
+                    )
             return rows
 
         self._update(change)
@@ -164,7 +168,9 @@ class Catalog:
         freed: list[str] = []
 
         def change(rows: dict[str, CatalogRow]) -> dict[str, CatalogRow]:
-            freed[:] = [u for u in sorted(wanted) if u in rows and rows[u].status == "quarantined"]
+            freed[:] = [
+                u for u in sorted(wanted) if u in rows and rows[u].status == "quarantined"
+            ]
             for uri in freed:
                 rows[uri] = replace(rows[uri], status="found", code=None, message=None)
             return rows
@@ -174,7 +180,9 @@ class Catalog:
 
     def scored(self, checkpoint: str) -> dict[str, LedgerRow]:
         """Return the ledger of one checkpoint by uri."""
-        return {row.uri: row for row in _decode(self.root.read(self._ledger(checkpoint)), LedgerRow)}
+        return {
+            row.uri: row for row in _decode(self.root.read(self._ledger(checkpoint)), LedgerRow)
+        }
 
     def record_scored(
         self, checkpoint: str, rows: Iterable[LedgerRow], removed: Iterable[str] = ()
@@ -226,7 +234,9 @@ def archive_name(root: Root, location: str, wanted: str) -> str:
         chosen = _free_name(names, base, location, insist=bool(wanted))
         if names.get(chosen) == location:
             return None
-        return json.dumps({**names, chosen: location}, indent=2, sort_keys=True).encode() + b"\n"
+        return (
+            json.dumps({**names, chosen: location}, indent=2, sort_keys=True).encode() + b"\n"
+        )
 
     root.update("catalog/archives.json", change)
     return chosen
@@ -288,7 +298,9 @@ def _looked_at(file: VideoFile, row: CatalogRow | None, now: datetime) -> Catalo
 
 
 def _with_outcome(row: CatalogRow, outcome: Outcome, facts: Mapping[str, Any]) -> CatalogRow:
-    status = row.status if outcome.status == "skipped" and row.status != "found" else outcome.status
+    status = (
+        row.status if outcome.status == "skipped" and row.status != "found" else outcome.status
+    )
     return replace(
         row,
         status="ok" if status == "skipped" else status,
@@ -312,4 +324,6 @@ def _decode(data: bytes | None, cls: type[Row]) -> list[Row]:
     names = [field.name for field in fields(cls)]
     table = pq.read_table(io.BytesIO(data), columns=names)
     columns = [table[name].to_pylist() for name in names]
-    return [cls(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+    return [
+        cls(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)
+    ]

@@ -1,0 +1,431 @@
+"""The verbs of the command line; each reads its options, calls the library's verb and prints."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from anomaly.cli import screen
+from anomaly.cli.options import key_values, spec_options, take_spec
+from anomaly.errors import SpecError
+from anomaly.fanout import FanOut, process_pool
+from anomaly.scores import ScoreSpec
+from anomaly.storage import open_root
+from anomaly.video import ArchiveSpec
+
+SOME_VIDEOS_FAILED = 3
+
+_root = click.option(
+    "--root",
+    default="./anomaly-root",
+    show_default=True,
+    metavar="DIR",
+    help="folder or s3:// prefix of everything stored",
+)
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="print JSON on stdout, nothing else"
+)
+_videos = click.option(
+    "--videos",
+    multiple=True,
+    metavar="GLOB",
+    help="only videos whose path matches; may be repeated",
+)
+_workers = click.option(
+    "--workers", default=0, show_default="one a core", help="how many videos at once"
+)
+_checkpoint = click.option(
+    "--checkpoint",
+    default="",
+    metavar="ID",
+    help="name of the checkpoint; default: the current one",
+)
+_backbone = click.option(
+    "--backbone",
+    "backbones",
+    multiple=True,
+    default=("motion",),
+    show_default=True,
+    metavar="NAME",
+    help="where features come from; see `anomaly list backbones`",
+)
+_backbone_options = click.option(
+    "--backbone-option",
+    "backbone_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="a parameter of the backbone; see `anomaly show backbone NAME`",
+)
+_decoder = click.option(
+    "--decoder",
+    default="pyav",
+    show_default=True,
+    metavar="NAME",
+    help="see `anomaly list decoders`",
+)
+
+
+def _verb(*options: Callable[..., Any], archive: bool = True) -> Callable[..., click.Command]:
+    """Make a command of a function, with the options all verbs share."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def call(**values: Any) -> Any:
+            screen.start_logging()
+            if archive:
+                root = values.pop("archive")
+                values["archive"] = take_spec(ArchiveSpec, values, root=root)
+            if "workers" in values:
+                values["fan_out"] = screen.with_progress(process_pool(values.pop("workers")))
+            return function(**values)
+
+        wrapped: Any = call
+        for option in reversed((*options, _root, _json)):
+            wrapped = option(wrapped)
+        if archive:
+            wrapped = spec_options(ArchiveSpec, leave_out=["root"])(wrapped)
+            wrapped = click.argument("archive")(wrapped)
+        return click.command(function.__name__.rstrip("_"))(wrapped)
+
+    return decorate
+
+
+def _end(troubled: Sequence[dict[str, Any]]) -> int:
+    screen.print_troubled(troubled)
+    return SOME_VIDEOS_FAILED if troubled else 0
+
+
+@_verb()
+def scan(root: str, archive: ArchiveSpec, *, as_json: bool) -> None:
+    """What is in the archive, what is new, what is broken. Reads no video."""
+    from anomaly.verbs.scan import scan as run
+
+    summary = run(root, archive).to_json()
+    (screen.print_json if as_json else screen.print_facts)(summary)
+
+
+@_verb(_videos, _backbone, _backbone_options, _decoder, _workers)
+def extract(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    videos: tuple[str, ...],
+    backbones: tuple[str, ...],
+    backbone_options: tuple[str, ...],
+    decoder: str,
+    fan_out: FanOut,
+    as_json: bool,
+) -> int:
+    """Store the features of every video that has none yet."""
+    from anomaly.features import recipe
+    from anomaly.verbs.extract import extract as run
+
+    parameters = key_values(backbone_options)
+    recipes = [recipe(name, parameters, decoder=decoder) for name in backbones]
+    summary = run(root, archive, recipes, videos=videos, fan_out=fan_out).to_json()
+    (screen.print_json if as_json else screen.print_facts)(summary)
+    return _end(summary["troubled"])
+
+
+@_verb(
+    _videos,
+    click.option(
+        "--detector",
+        default="knn",
+        show_default=True,
+        metavar="NAME",
+        help="see `anomaly list detectors`",
+    ),
+    click.option(
+        "--detector-option",
+        "detector_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="a parameter of the detector; see `anomaly show detector NAME`",
+    ),
+    _backbone,
+    _backbone_options,
+    _decoder,
+    click.option(
+        "--labels",
+        default="",
+        metavar="FILE",
+        help="label file: abnormal frames are kept out of training",
+    ),
+    click.option("--camera", default="", metavar="NAME", help="train only this camera's model"),
+    click.option(
+        "--into",
+        default="",
+        metavar="NAME",
+        help="name of the bundle; an existing one keeps its other cameras",
+    ),
+    click.option("--seed", default=0, show_default=True, help="seed of everything random"),
+    spec_options(ScoreSpec),
+    _workers,
+)
+def train(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    detector_options: tuple[str, ...],
+    backbone_options: tuple[str, ...],
+    fan_out: FanOut,
+    as_json: bool,
+    **values: Any,
+) -> int:
+    """Fit a detector on normal (or labelled) videos; missing features are extracted first."""
+    from anomaly.verbs.train import TrainRequest
+    from anomaly.verbs.train import train as run
+
+    scores = take_spec(ScoreSpec, values)
+    request = TrainRequest(
+        scores=scores,
+        detector_parameters=key_values(detector_options),
+        backbone_parameters=key_values(backbone_options),
+        **values,
+    )
+    summary = run(root, archive, request, fan_out=fan_out).to_json()
+    if as_json:
+        screen.print_json(summary)
+    else:
+        click.echo(f"checkpoint: {summary['checkpoint']}")
+        screen.print_table("models", [_model_row(n, f) for n, f in summary["models"].items()])
+    return _end(summary["extraction"]["troubled"])
+
+
+def _model_row(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model": name,
+        "videos": len(facts["videos"]),
+        "threshold": facts.get("threshold"),
+        "false-alarm budget / camera-day": facts.get("alarms_per_camera_day"),
+        "extrapolated by": facts.get("extrapolation_factor"),
+        "achieved on held-out normals": facts.get("achieved_alarms_per_camera_day"),
+        "held-out hours": facts.get("held_out_hours"),
+    }
+
+
+@_verb(_checkpoint, _videos, _workers)
+def score(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    checkpoint: str,
+    videos: tuple[str, ...],
+    fan_out: FanOut,
+    as_json: bool,
+) -> int:
+    """Give every frame of every video a score; missing features are extracted first."""
+    from anomaly.verbs.score import score as run
+
+    summary = run(
+        root, archive, checkpoint=checkpoint, videos=videos, fan_out=fan_out
+    ).to_json()
+    (screen.print_json if as_json else screen.print_facts)(summary)
+    return _end(summary["extraction"]["troubled"])
+
+
+@_verb(
+    _checkpoint,
+    _videos,
+    click.option(
+        "--keep-nights",
+        default=0,
+        show_default="for ever",
+        help="drop stored features older than this",
+    ),
+    _workers,
+)
+def nightly(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    checkpoint: str,
+    videos: tuple[str, ...],
+    keep_nights: int,
+    fan_out: FanOut,
+    as_json: bool,
+) -> int:
+    """Scan, extract, score, find events, write the report: only what is new."""
+    from anomaly.nightly import nightly as run
+
+    summary = run(
+        root,
+        archive,
+        checkpoint=checkpoint,
+        videos=videos,
+        keep_nights=keep_nights,
+        fan_out=fan_out,
+    ).to_json()
+    (screen.print_json if as_json else screen.print_facts)(summary)
+    return _end(summary["troubled"])
+
+
+@_verb(
+    click.argument("archive", required=False, default=""),
+    click.option(
+        "--labels",
+        required=True,
+        metavar="FILE",
+        help="CSV: video,n_frames,start_frame,stop_frame,category",
+    ),
+    _checkpoint,
+    _videos,
+    click.option(
+        "--scores",
+        default="",
+        metavar="FILE",
+        help="evaluate this table (video,frame,score) instead of stored scores",
+    ),
+    click.option(
+        "--only-scored", is_flag=True, help="with --scores: leave out frames without a score"
+    ),
+    click.option("--seed", default=0, show_default=True, help="seed of the bootstrap"),
+    spec_options(ArchiveSpec, leave_out=["root"]),
+    archive=False,
+)
+def evaluate(
+    root: str,
+    archive: str,
+    *,
+    labels: str,
+    scores: str,
+    only_scored: bool,
+    as_json: bool,
+    seed: int,
+    checkpoint: str,
+    videos: tuple[str, ...],
+    **values: Any,
+) -> None:
+    """Compare scores with labels: AUC, average precision, EER, with 95 % intervals over videos."""
+    from pathlib import Path
+
+    from anomaly.evaluation.table import to_text
+
+    if scores:
+        from anomaly.evaluation.files import evaluate_file
+
+        found = evaluate_file(Path(scores), Path(labels), only_scored=only_scored, seed=seed)
+        summary = found.to_json()
+    elif archive:
+        from anomaly.verbs.evaluate import evaluate as run
+
+        spec = take_spec(ArchiveSpec, values, root=archive)
+        summary = run(
+            root, spec, labels=labels, checkpoint=checkpoint, videos=videos, seed=seed
+        ).to_json()
+    else:
+        raise SpecError(
+            "Name an ARCHIVE to evaluate stored scores, or a table with --scores FILE."
+        )
+    if as_json:
+        screen.print_json(summary)
+    else:
+        click.echo(to_text(summary))
+
+
+@_verb(_checkpoint)
+def report(root: str, archive: ArchiveSpec, *, checkpoint: str, as_json: bool) -> None:
+    """Write the HTML report of an archive's scores."""
+    from anomaly.verbs.report import report as run
+
+    summary = run(root, archive, checkpoint=checkpoint).to_json()
+    if as_json:
+        screen.print_json(summary)
+    else:
+        click.echo(summary["report"])
+
+
+@_verb(
+    click.argument("sql"),
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["table", "csv", "json", "parquet"]),
+        default="table",
+        show_default=True,
+        help="how to print the answer",
+    ),
+    archive=False,
+)
+def query(root: str, *, sql: str, form: str, as_json: bool) -> None:
+    """Ask DuckDB: views scores, current_scores, events, catalog, evaluations."""
+    from anomaly.verbs.query import query as run
+    from anomaly.verbs.query import write_answer
+
+    write_answer(run(open_root(root), sql), "json" if as_json else form)
+
+
+@_verb(click.argument("kind", required=False, default=""), archive=False)
+def list_(root: str, *, kind: str, as_json: bool) -> None:
+    """Names of backbones, detectors, decoders, metrics, archives, checkpoints, bad files."""
+    from anomaly.verbs.listing import list_things
+
+    things = list_things(open_root(root), kind)
+    (screen.print_json if as_json else screen.print_facts)(things)
+
+
+@_verb(click.argument("kind"), click.argument("name"), archive=False)
+def show(root: str, *, kind: str, name: str, as_json: bool) -> None:
+    """What is known of one checkpoint, detector, backbone or video."""
+    from anomaly.verbs.listing import show as run
+
+    facts = run(open_root(root), kind, name)
+    (screen.print_json if as_json else screen.print_facts)(facts)
+
+
+@_verb(
+    click.argument("videos", nargs=-1),
+    click.option("--archive", default="", metavar="NAME", help="only videos of this archive"),
+    archive=False,
+)
+def retry(root: str, *, videos: tuple[str, ...], archive: str, as_json: bool) -> None:
+    """Take videos out of quarantine (all of them when none is named); the next run tries them."""
+    from anomaly.verbs.listing import retry as run
+
+    freed = {"freed": run(open_root(root), videos, archive)}
+    (screen.print_json if as_json else screen.print_facts)(freed)
+
+
+@_verb(archive=False)
+def doctor(root: str, *, as_json: bool) -> None:
+    """Versions, devices, and whether the root can be written."""
+    from anomaly.verbs.listing import doctor as run
+
+    facts = run(open_root(root))
+    (screen.print_json if as_json else screen.print_facts)(facts)
+
+
+@_verb(
+    click.option(
+        "--seed", default=0, show_default=True, help="another seed draws another archive"
+    ),
+    click.option(
+        "--open/--no-open",
+        "open_report",
+        default=None,
+        help="open the report in a browser [default: when in a terminal]",
+    ),
+    _workers,
+    archive=False,
+)
+def demo(
+    root: str, *, seed: int, open_report: bool | None, fan_out: FanOut, as_json: bool
+) -> None:
+    """Make a small archive, train, scan, evaluate, report; say what was planted and what was found."""
+    from anomaly.cli.demo import print_demo
+    from anomaly.demo import demo as run
+
+    summary = run(root, seed=seed, fan_out=fan_out)
+    if as_json:
+        screen.print_json(summary.to_json())
+        return
+    print_demo(summary)
+    if screen.ERRORS.is_terminal if open_report is None else open_report:
+        click.launch(summary.night.report)
+
+
+globals()["list"] = list_

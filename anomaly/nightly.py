@@ -1,0 +1,94 @@
+"""The whole story on one screen: what happens to an archive every night.
+
+    look      find the videos, by name, size and time alone
+    extract   decode what is new, store its features             (one job per video)
+    score     model -> frame scores -> events, pictures, clips   (one job per camera-day)
+    report    one HTML file for the morning
+
+Each step skips what is done, so the night may be killed anywhere and started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anomaly.fanout import FanOut
+from anomaly.features.store import FeatureStore
+from anomaly.outcome import Outcome
+from anomaly.report.render import render
+from anomaly.storage import open_root
+from anomaly.verbs.look import look
+from anomaly.verbs.score import ScoreSummary, choose_checkpoint, score_missing
+from anomaly.video import ArchiveSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightlySummary:
+    """What a night came to."""
+
+    new: int
+    """videos that the catalog did not know, or knew in another state"""
+    scoring: ScoreSummary
+    newly_quarantined: tuple[Outcome, ...]
+    report: str
+
+    @property
+    def troubled(self) -> tuple[Outcome, ...]:
+        """Videos that newly gave no scores: bad files, and those to be tried again."""
+        failed = (o for o in self.scoring.extraction.outcomes if o.status == "failed")
+        return (*self.newly_quarantined, *failed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain values."""
+        extraction = self.scoring.extraction.to_json()
+        return {
+            "archive": self.scoring.archive,
+            "checkpoint": self.scoring.checkpoint,
+            "new": self.new,
+            "scored": len(self.scoring.scored),
+            "events": sum(row.n_events for row in self.scoring.scored),
+            "quarantined": len(self.newly_quarantined),
+            "failed": extraction["failed"],
+            "frames": sum(row.n_frames for row in self.scoring.scored),
+            "models": dict(self.scoring.models),
+            "troubled": [
+                {"video": o.uri, "status": o.status, "code": o.code, "message": o.message}
+                for o in self.troubled
+            ],
+            "report": self.report,
+        }
+
+
+def nightly(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    checkpoint: str = "",
+    videos: Sequence[str] = (),
+    keep_nights: int = 0,
+    fan_out: FanOut,
+) -> NightlySummary:
+    """Scan, extract, score and report, only what is new; `keep_nights` > 0 drops older features.
+
+    Raises:
+        SpecError: the archive is missing or empty, the root cannot be written, or there is no
+            checkpoint; nothing has been written then.
+    """
+    bundle = choose_checkpoint(open_root(root), checkpoint)
+    seen = look(root, archive)
+    files = seen.chosen(videos)
+    new = [file for file in files if seen.rows[file.uri].status == "found"]
+    known_bad = {file.uri for file in files if seen.rows[file.uri].status == "quarantined"}
+    scoring = score_missing(seen, files, bundle, fan_out=fan_out)
+    bad = (o for o in scoring.extraction.outcomes if o.status == "quarantined")
+    page = render(seen.root, seen.archive, bundle.name)
+    if keep_nights > 0:
+        FeatureStore(seen.root).expire(nights=keep_nights)
+    return NightlySummary(
+        new=len(new),
+        scoring=scoring,
+        newly_quarantined=tuple(o for o in bad if o.uri not in known_bad),
+        report=seen.root.address(page),
+    )

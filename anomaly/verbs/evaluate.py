@@ -1,0 +1,133 @@
+"""`evaluate`: join stored scores with labels and say how good they are, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomaly.checkpoints import Checkpoint
+from anomaly.datasets.labels import LabelSet, check_known, read_labels
+from anomaly.errors import SpecError
+from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores
+from anomaly.evaluation.results import record
+from anomaly.features.store import FeatureStore
+from anomaly.scores.tables import read_scores
+from anomaly.verbs.look import Look, look
+from anomaly.verbs.score import choose_checkpoint
+from anomaly.video import ArchiveSpec
+from anomaly.storage import open_root
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSummary:
+    """The figures of one checkpoint on one set of labels."""
+
+    archive: str
+    checkpoint: str
+    evaluation: Evaluation
+    trained_on: tuple[str, ...]
+    """labelled videos left out because the checkpoint was fitted on them"""
+    unscored: tuple[str, ...]
+    """labelled videos without scores of this checkpoint"""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain values."""
+        return {
+            "archive": self.archive,
+            "checkpoint": self.checkpoint,
+            **self.evaluation.to_json(),
+            "videos_trained_on_left_out": len(self.trained_on),
+            "videos_without_scores": len(self.unscored),
+        }
+
+
+def evaluate(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    labels: str,
+    checkpoint: str = "",
+    videos: Sequence[str] = (),
+    seed: int = 0,
+) -> EvaluateSummary:
+    """Evaluate the scores of a checkpoint on the labelled videos it was not fitted on.
+
+    Raises:
+        SpecError: a label names an unknown video, or no labelled video has scores.
+    """
+    bundle = choose_checkpoint(open_root(root), checkpoint)
+    truth = read_labels(Path(labels))
+    seen = look(root, archive)
+    check_known(truth, [file.uri for file in seen.files])
+    chosen = {file.uri for file in seen.chosen(videos)}
+    labelled = [uri for uri in truth.videos if uri in chosen]
+    trained = _trained_on(seen, bundle)
+    ledger = seen.catalog.scored(bundle.name)
+    wanted = [uri for uri in labelled if uri in ledger and uri not in trained]
+    if not wanted:
+        raise SpecError(
+            f"None of {len(labelled)} labelled videos can be evaluated: "
+            f"{sum(uri in trained for uri in labelled)} were trained on and "
+            f"{sum(uri not in ledger for uri in labelled)} have no scores of {bundle.name!r}. "
+            "Score them first: anomaly score."
+        )
+    scores = _stored_scores(seen, bundle, wanted)
+    evaluation = evaluate_scores(
+        scores, truth, seed=seed, sanity=_frame_difference(seen, bundle, scores, truth)
+    )
+    record(seen.root, seen.archive, bundle.name, evaluation)
+    return EvaluateSummary(
+        archive=seen.archive,
+        checkpoint=bundle.name,
+        evaluation=evaluation,
+        trained_on=tuple(uri for uri in labelled if uri in trained),
+        unscored=tuple(uri for uri in labelled if uri not in ledger),
+    )
+
+
+def _trained_on(seen: Look, bundle: Checkpoint) -> set[str]:
+    """Return the archive's videos whose bytes some model of the bundle was fitted on."""
+    contents = bundle.trained_contents(seen.root)
+    return {uri for uri, row in seen.rows.items() if row.content in contents}
+
+
+def _stored_scores(
+    seen: Look, bundle: Checkpoint, uris: Sequence[str]
+) -> dict[str, VideoScores]:
+    table = read_scores(
+        seen.root,
+        seen.archive,
+        bundle.name,
+        videos=uris,
+        columns=["video", "frame", "score", "seconds"],
+    )
+    names = np.asarray(table["video"].to_pylist())
+    frames = table["frame"].to_numpy()
+    scores = table["score"].to_numpy()
+    found = {}
+    for uri in uris:
+        rows = np.flatnonzero(names == uri)
+        found[uri] = VideoScores(frames[rows], scores[rows])
+    return found
+
+
+def _frame_difference(
+    seen: Look, bundle: Checkpoint, scores: Mapping[str, VideoScores], truth: LabelSet
+) -> dict[str, dict[str, VideoScores]]:
+    """Return the sanity rows that need pixels: how much the picture changes, and how bright it is."""
+    del truth
+    store = FeatureStore(seen.root)
+    recipe = next(iter(bundle.inputs.values()))
+    rows: dict[str, dict[str, VideoScores]] = {"frame_difference": {}, "brightness": {}}
+    for uri in scores:
+        group = store.open(recipe, seen.rows[uri].content or "")
+        if group is None:
+            return {}
+        index_T = group.index_T()
+        rows["frame_difference"][uri] = VideoScores(index_T, group.difference_T())
+        rows["brightness"][uri] = VideoScores(index_T, group.brightness_T())
+    return rows

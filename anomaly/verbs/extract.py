@@ -1,0 +1,169 @@
+"""`extract`: store the features of every video that has none yet."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from anomaly.fanout import FanOut
+from anomaly.features import FeatureSpec
+from anomaly.features.extract import extract_video
+from anomaly.features.store import FeatureStore
+from anomaly.outcome import Outcome
+from anomaly.storage import open_root
+from anomaly.verbs.look import Look, look
+from anomaly.video import ArchiveSpec, VideoFile
+
+RECORD_SECONDS = 10.0
+"""how often outcomes of a running stage reach the catalog"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractJob:
+    """The features of one video."""
+
+    root: str
+    file: VideoFile
+    recipes: tuple[FeatureSpec, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractSummary:
+    """What an extraction came to."""
+
+    archive: str
+    outcomes: tuple[Outcome, ...]
+    recipes: tuple[FeatureSpec, ...]
+    seconds: float
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Content of each video whose features are in the store, by uri."""
+        good = {"ok", "skipped", "partial"}
+        return {o.uri: o.content for o in self.outcomes if o.status in good}
+
+    @property
+    def troubled(self) -> tuple[Outcome, ...]:
+        """Videos that gave no features this time: the file is bad, or the world was."""
+        return tuple(o for o in self.outcomes if o.status in {"quarantined", "failed"})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain values."""
+        counts = Counter(outcome.status for outcome in self.outcomes)
+        return {
+            "archive": self.archive,
+            "videos": len(self.outcomes),
+            "frames": sum(outcome.frames for outcome in self.outcomes),
+            "frames_lost": sum(outcome.frames_lost for outcome in self.outcomes),
+            "bytes_written": sum(outcome.bytes_written for outcome in self.outcomes),
+            "seconds": round(self.seconds, 3),
+            **{s: counts[s] for s in ("ok", "skipped", "partial", "quarantined", "failed")},
+            "troubled": [
+                {"video": o.uri, "status": o.status, "code": o.code, "message": o.message}
+                for o in self.troubled
+            ],
+        }
+
+
+@dataclass
+class _Recorder:
+    """Brings outcomes to the catalog in batches: one write for many videos."""
+
+    seen: Look
+    recipe: FeatureSpec
+    waiting: list[Outcome] = field(default_factory=list)
+    last: float = field(default_factory=time.monotonic)
+
+    def add(self, outcome: Outcome) -> None:
+        self.waiting.append(outcome)
+        if time.monotonic() - self.last > RECORD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        store = FeatureStore(self.seen.root)
+        facts = {}
+        for outcome in self.waiting:
+            if outcome.status in {"ok", "partial"} or (
+                outcome.status == "skipped" and self.seen.rows[outcome.uri].n_frames is None
+            ):
+                group = store.open(self.recipe, outcome.content)
+                facts[outcome.content] = {} if group is None else group.catalog_facts()
+        self.seen.catalog.record(self.waiting, facts)
+        self.waiting.clear()
+        self.last = time.monotonic()
+
+
+def extract(
+    root: str,
+    archive: ArchiveSpec,
+    recipes: Sequence[FeatureSpec],
+    *,
+    videos: Sequence[str] = (),
+    fan_out: FanOut,
+) -> ExtractSummary:
+    """Extract the features of all (or the named) videos that the store does not hold yet."""
+    seen = look(root, archive)
+    return extract_missing(seen, seen.chosen(videos), recipes, fan_out=fan_out)
+
+
+def extract_missing(
+    seen: Look, files: Sequence[VideoFile], recipes: Sequence[FeatureSpec], *, fan_out: FanOut
+) -> ExtractSummary:
+    """Extract what is missing for `files`; quarantined ones are left alone."""
+    begun = time.monotonic()
+    done, jobs = _deal(seen, files, recipes)
+    recorder = _Recorder(seen, recipes[0])
+    outcomes = list(done)
+    try:
+        for outcome in fan_out(extract_job, jobs, label="extract"):
+            outcomes.append(outcome)
+            recorder.add(outcome)
+    finally:
+        recorder.flush()
+    return ExtractSummary(
+        archive=seen.archive,
+        outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.uri)),
+        recipes=tuple(recipes),
+        seconds=time.monotonic() - begun,
+    )
+
+
+def extract_job(job: ExtractJob) -> Outcome:
+    """Extract one video, wherever this runs."""
+    return extract_video(open_root(job.root), job.file, job.recipes)
+
+
+def _deal(
+    seen: Look, files: Sequence[VideoFile], recipes: Sequence[FeatureSpec]
+) -> tuple[list[Outcome], list[ExtractJob]]:
+    """Say what is done (or hopeless) already, and make jobs of the rest."""
+    store = FeatureStore(seen.root)
+    known = {f.uri: seen.rows[f.uri].content for f in files if seen.rows[f.uri].content}
+    stored = set(known.values())
+    for recipe in recipes:
+        stored &= store.complete(recipe, stored)
+    done, jobs = [], []
+    for file in files:
+        row = seen.rows[file.uri]
+        if row.status == "quarantined":
+            code, message = row.code or "", row.message or ""
+            done.append(Outcome(uri=file.uri, status="quarantined", code=code, message=message))
+        elif row.content in stored:
+            done.append(_skipped(file.uri, row.content or "", row.n_frames, row.frames_lost))
+        else:
+            jobs.append(ExtractJob(root=seen.root.url, file=file, recipes=tuple(recipes)))
+    return done, _largest_first(jobs)
+
+
+def _largest_first(jobs: list[ExtractJob]) -> list[ExtractJob]:
+    """Put the largest files first: the last one to finish decides how long the stage takes."""
+    return sorted(jobs, key=lambda job: (-job.file.bytes, job.file.uri))
+
+
+def _skipped(uri: str, content: str, frames: int | None, lost: int | None) -> Outcome:
+    return Outcome(
+        uri=uri, status="skipped", content=content, frames=frames or 0, frames_lost=lost or 0
+    )

@@ -1,0 +1,174 @@
+"""`list`, `show`, `doctor` and `retry`: what there is, and whether it can work here."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from anomaly.catalog import Catalog, archives_with_tables, known_archives
+from anomaly.checkpoints import current, load, names
+from anomaly.errors import AnomalyError, SpecError
+from anomaly.registry import unknown_name
+from anomaly.storage import Root
+
+PACKAGES = (
+    "archive-anomaly",
+    "av",
+    "dask",
+    "decord",
+    "duckdb",
+    "numpy",
+    "opencv-python-headless",
+    "prefect",
+    "pyarrow",
+    "s3fs",
+    "scikit-learn",
+    "timm",
+    "torch",
+    "zarr",
+)
+
+
+def list_things(root: Root, kind: str = "") -> dict[str, Any]:
+    """Return the names of everything of one kind (all kinds without), plug-ins and stored things."""
+    from anomaly.detectors import detectors
+    from anomaly.evaluation.metrics import metrics
+    from anomaly.features import backbones
+    from anomaly.video.decoders import decoders
+
+    things: Mapping[str, Any] = {
+        "backbones": lambda: backbones().names(),
+        "detectors": lambda: detectors().names(),
+        "decoders": lambda: decoders().names(),
+        "metrics": lambda: metrics().names(),
+        "archives": lambda: known_archives(root),
+        "checkpoints": lambda: {"current": current(root), "names": names(root)},
+        "quarantine": lambda: _quarantine(root),
+    }
+    if kind and kind not in things:
+        raise unknown_name("kind of thing", kind, sorted(things))
+    return {name: found() for name, found in things.items() if kind in {"", name}}
+
+
+def show(root: Root, kind: str, name: str) -> dict[str, Any]:
+    """Return what is known of one checkpoint, detector, backbone or video.
+
+    Raises:
+        SpecError: there is no such kind, or no such thing.
+    """
+    from anomaly.detectors import detectors
+    from anomaly.features import backbones
+
+    if kind == "checkpoint":
+        if name not in names(root):
+            raise unknown_name("checkpoint", name, names(root))
+        return load(root, name).describe(root)
+    if kind == "detector":
+        return _plugin(detectors().get(name), name)
+    if kind == "backbone":
+        return _plugin(backbones().get(name), name)
+    if kind == "video":
+        return _video(root, name)
+    raise unknown_name("kind of thing", kind, ["backbone", "checkpoint", "detector", "video"])
+
+
+def doctor(root: Root) -> dict[str, Any]:
+    """Return versions, devices and whether the root can be written; never raises."""
+    found: dict[str, Any] = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "root": root.url,
+        "checkpoint": None,
+    }
+    try:
+        root.check_writable()
+        found["checkpoint"] = current(root)
+        found["root_writable"] = True
+    except AnomalyError as error:
+        found["root_writable"] = str(error)
+    found["gpu"] = _gpu()
+    return found
+
+
+def retry(root: Root, videos: Sequence[str], archive: str = "") -> list[str]:
+    """Take videos out of quarantine, so that the next run tries them; return their paths.
+
+    Raises:
+        SpecError: none of them is in quarantine.
+    """
+    freed = []
+    for name in [archive] if archive else archives_with_tables(root):
+        catalog = Catalog(root, name)
+        wanted = videos or [
+            u for u, row in catalog.rows().items() if row.status == "quarantined"
+        ]
+        freed += catalog.forget_quarantine(wanted)
+    if videos and not freed:
+        raise SpecError(f"None of {', '.join(map(repr, videos))} is in quarantine.")
+    return freed
+
+
+def _quarantine(root: Root) -> list[dict[str, Any]]:
+    return [
+        {"archive": row.archive, "video": row.uri, "code": row.code, "message": row.message}
+        for name in archives_with_tables(root)
+        for row in Catalog(root, name).rows().values()
+        if row.status == "quarantined"
+    ]
+
+
+def _plugin(cls: type[Any], name: str) -> dict[str, Any]:
+    import inspect
+    import sys
+
+    from pydantic import TypeAdapter
+
+    module = sys.modules[cls.__module__]
+    schema = TypeAdapter(cls.Parameters).json_schema()
+    found = {
+        "name": name,
+        "about": inspect.cleandoc(module.__doc__ or cls.__doc__ or ""),
+        "parameters": {
+            field: {key: values.get(key) for key in ("default", "description", "type")}
+            for field, values in schema.get("properties", {}).items()
+        },
+    }
+    for fact in ("supervision", "scope", "peeks", "calibration", "version"):
+        if hasattr(cls, fact):
+            found[fact] = getattr(cls, fact)
+    return found
+
+
+def _video(root: Root, uri: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    for name in archives_with_tables(root):
+        row = Catalog(root, name).rows().get(uri)
+        if row is None:
+            continue
+        scored = {}
+        for checkpoint in names(root):
+            done = Catalog(root, name).scored(checkpoint).get(uri)
+            if done is not None:
+                scored[checkpoint] = {"frames": done.n_frames, "events": done.n_events}
+        plain = {
+            key: str(v) if hasattr(v, "isoformat") else v for key, v in asdict(row).items()
+        }
+        return {**plain, "scored": scored}
+    raise SpecError(f"No video {uri!r} in the catalog of {root.url!r}: scan its archive first.")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None

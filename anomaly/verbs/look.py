@@ -1,0 +1,76 @@
+"""The beginning of every verb: open the root, find the archive's videos, learn what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anomaly.catalog import Catalog, CatalogRow, archive_name, init_catalog
+from anomaly.errors import SpecError
+from anomaly.evaluation.results import init_results
+from anomaly.scores.tables import init_tables
+from anomaly.storage import Root, open_root
+from anomaly.video import ArchiveSpec, VideoFile
+from anomaly.video.archive import find, select
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look at an archive: its videos, and what the root's catalog knows of them."""
+
+    root: Root
+    archive: str
+    catalog: Catalog
+    files: tuple[VideoFile, ...]
+    """all videos of the archive"""
+    rows: Mapping[str, CatalogRow]
+    """their catalog rows by uri"""
+
+    def chosen(self, globs: Sequence[str] = ()) -> list[VideoFile]:
+        """Return the videos whose path matches one of `globs`; all of them without globs."""
+        return select(list(self.files), globs) if globs else list(self.files)
+
+    def usable(self, files: Sequence[VideoFile]) -> list[VideoFile]:
+        """Return those files that are not in quarantine."""
+        return [file for file in files if self.rows[file.uri].status != "quarantined"]
+
+
+def init_root(root: Root) -> None:
+    """Make the root's tables exist, empty, so that everything can be queried from the first day."""
+    root.check_writable()
+    init_catalog(root)
+    init_tables(root)
+    init_results(root)
+
+
+def look(root_url: str, archive: ArchiveSpec) -> Look:
+    """Find the videos of `archive` and bring the root's catalog up to date; no video is read.
+
+    Raises:
+        SpecError: the archive is missing or holds no video, or the root cannot be written; nothing
+            has been written then.
+    """
+    root = open_root(root_url)
+    location = _location(archive.root)
+    files = find(archive, name=archive.name, own_root=root.url)
+    if not files:
+        raise SpecError(
+            f"No video found in {archive.root!r}. Expected a folder, a glob, a list file or an s3:// "
+            "prefix that holds video files or folders of numbered images."
+        )
+    init_root(root)
+    name = archive_name(root, location, archive.name)
+    named = tuple(_named(file, name) for file in files)
+    catalog = Catalog(root, name)
+    return Look(root=root, archive=name, catalog=catalog, files=named, rows=catalog.look(named))
+
+
+def _location(root: str) -> str:
+    return root.rstrip("/") if "://" in root else str(Path(root).expanduser().absolute())
+
+
+def _named(file: VideoFile, archive: str) -> VideoFile:
+    from dataclasses import replace
+
+    return replace(file, archive=archive)

@@ -1,0 +1,290 @@
+"""`score`: give every frame of every video a score, find events, cut their pictures and clips."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from anomaly.catalog import LedgerRow
+from anomaly.checkpoints import Checkpoint, Model, current, load, names
+from anomaly.detectors import Detector, detectors
+from anomaly.errors import SpecError, VideoError
+from anomaly.fanout import FanOut
+from anomaly.features.store import FeatureStore
+from anomaly.report.media import cut_events
+from anomaly.registry import unknown_name
+from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores.events import Event
+from anomaly.scores.fit import score_bag
+from anomaly.scores.stages import ScoreStages
+from anomaly.scores.tables import (
+    Partition,
+    event_rows,
+    merge_events,
+    merge_scores,
+    partition_date,
+    score_rows,
+)
+from anomaly.spec import from_dict
+from anomaly.storage import Root, open_root
+from anomaly.verbs.bags import open_bag
+from anomaly.verbs.extract import RECORD_SECONDS, ExtractSummary, extract_missing
+from anomaly.verbs.look import Look, look
+from anomaly.video import ArchiveSpec, VideoFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreJob:
+    """One camera-day: the unit in which scores become visible."""
+
+    root: str
+    partition: Partition
+    videos: tuple[tuple[VideoFile, str], ...]
+    """videos to score now, with their content"""
+    remove: tuple[str, ...] = ()
+    """videos whose rows go: renamed, or moved to another camera or day"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSummary:
+    """What a scoring run came to."""
+
+    archive: str
+    checkpoint: str
+    videos: int
+    """videos with scores, those of earlier runs counted"""
+    scored: tuple[LedgerRow, ...]
+    """videos scored now"""
+    frames: int
+    """frames with scores over all `videos`"""
+    models: Mapping[str, int]
+    """videos scored now by the model that scored them"""
+    extraction: ExtractSummary
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain values."""
+        return {
+            "archive": self.archive,
+            "checkpoint": self.checkpoint,
+            "videos": self.videos,
+            "frames": self.frames,
+            "scored": len(self.scored),
+            "events": sum(row.n_events for row in self.scored),
+            "models": dict(self.models),
+            "seconds": round(self.seconds, 3),
+            "extraction": self.extraction.to_json(),
+        }
+
+
+def score(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    checkpoint: str = "",
+    videos: Sequence[str] = (),
+    fan_out: FanOut,
+) -> ScoreSummary:
+    """Score all (or the named) videos that the checkpoint has not scored yet.
+
+    Raises:
+        SpecError: there is no such checkpoint, or none to take when none is named.
+    """
+    bundle = choose_checkpoint(open_root(root), checkpoint)
+    seen = look(root, archive)
+    return score_missing(seen, seen.chosen(videos), bundle, fan_out=fan_out)
+
+
+def choose_checkpoint(root: Root, name: str) -> Checkpoint:
+    """Return the named bundle, or the root's current one.
+
+    Raises:
+        SpecError: none is named and none is current; the message says how to train one.
+    """
+    chosen = name or current(root)
+    if not chosen:
+        raise SpecError(
+            f"No checkpoint in {root.url!r} yet. Train one on normal video first: "
+            f"anomaly train ARCHIVE --root {root.url} --videos 'GLOB OF NORMAL VIDEOS'"
+        )
+    if chosen not in names(root):
+        raise unknown_name("checkpoint", chosen, names(root))
+    return load(root, chosen)
+
+
+def score_missing(
+    seen: Look, files: Sequence[VideoFile], bundle: Checkpoint, *, fan_out: FanOut
+) -> ScoreSummary:
+    """Score those of `files` whose scores are missing or of another model; extract what they need."""
+    begun = time.monotonic()
+    ledger = seen.catalog.scored(bundle.name)
+    stale = [file for file in files if not _is_scored(seen, file, bundle, ledger)]
+    recipes = list(bundle.inputs.values())
+    extraction = extract_missing(seen, stale, recipes, fan_out=fan_out)
+    jobs = _jobs(seen, stale, extraction.contents, bundle, ledger)
+    scored = _run(seen, bundle, jobs, fan_out)
+    chosen = {file.uri for file in files}
+    rows_now = {
+        uri: row
+        for uri, row in {**ledger, **{r.uri: r for r in scored}}.items()
+        if uri in chosen
+    }
+    return ScoreSummary(
+        archive=seen.archive,
+        checkpoint=bundle.name,
+        videos=len(rows_now),
+        scored=tuple(sorted(scored, key=lambda row: row.uri)),
+        frames=sum(row.n_frames for row in rows_now.values()),
+        models=Counter(bundle.model_name(row.camera) for row in scored),
+        extraction=extraction,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _run(
+    seen: Look, bundle: Checkpoint, jobs: Sequence[ScoreJob], fan_out: FanOut
+) -> list[LedgerRow]:
+    """Run the jobs; what is published reaches the ledger every few seconds and at the end."""
+    present = {file.uri for file in seen.files}
+    scored: list[LedgerRow] = []
+    waiting: list[LedgerRow] = []
+    removed: set[str] = set()
+    last = time.monotonic()
+
+    def flush() -> None:
+        nonlocal last
+        if waiting or removed:
+            seen.catalog.record_scored(bundle.name, waiting, removed - present)
+        scored.extend(waiting)
+        waiting.clear()
+        removed.clear()
+        last = time.monotonic()
+
+    try:
+        for job, rows in fan_out(score_job, jobs, label="score"):
+            waiting += rows
+            removed |= set(job.remove)
+            if time.monotonic() - last > RECORD_SECONDS:
+                flush()
+    finally:
+        flush()
+    return scored
+
+
+def score_job(job: ScoreJob) -> tuple[ScoreJob, list[LedgerRow]]:
+    """Score one camera-day and publish it, wherever this runs."""
+    root = open_root(job.root)
+    bundle = load(root, job.partition.checkpoint)
+    scorer = Scorer(root, bundle, job.partition.camera)
+    tables: dict[str, pa.Table] = {}
+    events: dict[str, pa.Table] = {}
+    rows: list[LedgerRow] = []
+    for file, content in job.videos:
+        scores, found = scorer.score(file, content)
+        tables[file.uri] = score_rows(file, content, scores, scorer.model_name)
+        found = _with_media(root, file, content, found)
+        events[file.uri] = event_rows(file, content, found, scorer.model_name, tables[file.uri])
+        rows.append(
+            LedgerRow(
+                uri=file.uri,
+                content=content,
+                camera=job.partition.camera,
+                date=job.partition.date,
+                model_digest=bundle.digest(job.partition.camera),
+                n_frames=len(scores),
+                n_events=len(found),
+            )
+        )
+    merge_scores(root, job.partition, tables, remove=set(job.remove))
+    merge_events(root, job.partition, events, remove=set(job.remove))
+    return replace(job, videos=()), rows
+
+
+class Scorer:
+    """The model of one camera, ready to score its videos."""
+
+    def __init__(self, root: Root, bundle: Checkpoint, camera: str) -> None:
+        self.store = FeatureStore(root)
+        self.bundle = bundle
+        self.camera = camera
+        self.model_name, model = bundle.model_for(root, camera)
+        self.detector = build_detector(bundle, model)
+        self.stages = ScoreStages.load(model.stages, from_dict(ScoreSpec, bundle.scores))
+
+    def score(self, file: VideoFile, content: str) -> tuple[FrameScores, list[Event]]:
+        """Return the frame scores and events of one video from its stored features."""
+        bag = open_bag(self.store, self.bundle.inputs, file.uri, self.camera, content)
+        group = self.store.open(next(iter(self.bundle.inputs.values())), content)
+        return score_bag(self.detector, bag, group, self.stages)
+
+
+def build_detector(bundle: Checkpoint, model: Model) -> Detector:
+    """Return the fitted detector of one model of a bundle."""
+    detector = detectors().get(bundle.detector).build(bundle.parameters, bundle.inputs)
+    detector.load_state(model.detector)
+    return detector
+
+
+def _is_scored(
+    seen: Look, file: VideoFile, bundle: Checkpoint, ledger: Mapping[str, LedgerRow]
+) -> bool:
+    row = ledger.get(file.uri)
+    return (
+        row is not None
+        and row.content == seen.rows[file.uri].content
+        and row.camera == file.camera
+        and (file.date is None or row.date == file.date)
+        and row.model_digest == bundle.digest(file.camera)
+    )
+
+
+def _jobs(
+    seen: Look,
+    files: Sequence[VideoFile],
+    contents: Mapping[str, str],
+    bundle: Checkpoint,
+    ledger: Mapping[str, LedgerRow],
+) -> list[ScoreJob]:
+    """Group the videos by camera-day; rows of renamed or moved videos leave their old one."""
+    videos: dict[tuple[str, str], list[tuple[VideoFile, str]]] = defaultdict(list)
+    remove: dict[tuple[str, str], set[str]] = defaultdict(set)
+    present = {file.uri for file in seen.files}
+    fresh = {contents[file.uri] for file in files if file.uri in contents}
+    for uri, row in ledger.items():
+        if uri not in present and row.content in fresh:
+            remove[row.camera, row.date].add(uri)
+    for file in files:
+        if file.uri not in contents:
+            continue
+        content = contents[file.uri]
+        place = (file.camera, partition_date(file.date, content))
+        videos[place].append((file, content))
+        before = ledger.get(file.uri)
+        if before is not None and (before.camera, before.date) != place:
+            remove[before.camera, before.date].add(file.uri)
+    return [
+        ScoreJob(
+            root=seen.root.url,
+            partition=Partition(
+                archive=seen.archive, checkpoint=bundle.name, camera=place[0], date=place[1]
+            ),
+            videos=tuple(videos.get(place, ())),
+            remove=tuple(sorted(remove.get(place, ()))),
+        )
+        for place in sorted({*videos, *remove})
+    ]
+
+
+def _with_media(root: Root, file: VideoFile, content: str, events: list[Event]) -> list[Event]:
+    """Cut pictures and clips of the events; a video that went away meanwhile leaves none."""
+    if not events:
+        return events
+    try:
+        return cut_events(root, file, content, events)
+    except VideoError:
+        return events
