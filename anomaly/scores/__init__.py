@@ -1,7 +1,7 @@
 """ROOM 5: from window scores to frame scores, events and tables.
 
-`merge` (windows to frames), `smooth` (in seconds), `calibrate` (to -log10 tail probability), `threshold`
-(from a false-alarm budget), `events`, `tables` (Parquet).
+`merge` (windows to frames), `smooth` (in seconds), `calibrate` (to -log10 tail probability),
+`threshold` (from a false-alarm budget), `events`, `tables` (Parquet).
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from anomaly.shapes import expect
 from anomaly.spec import spec
+
+NOMINAL_FRAME_SECONDS = 1 / 25
+"""duration of a frame where a video is too short to tell"""
 
 
 @spec
@@ -37,19 +40,32 @@ class ScoreSpec:
 class FrameScores:
     """One video's scores, one entry per frame of the video, from frame 0.
 
-    `raw_T` is the detector's own score, `score_T` the smoothed and calibrated one (-log10 of the tail
-    probability among normal video), NaN where no frame could be decoded. `covered_T` is False where the
-    score was borrowed from the nearest measured row.
+    `raw_T` is the detector's own score, `score_T` the smoothed and calibrated one (-log10 of
+    the tail probability among normal video), NaN where no frame could be decoded. `covered_T`
+    is False where the score was borrowed from the nearest measured row.
     """
 
     raw_T: NDArray[np.float64]
     score_T: NDArray[np.float64]
     covered_T: NDArray[np.bool_]
     seconds_T: NDArray[np.float64]
+    place_T2: NDArray[np.int16] | None = None
+    """(grid row, grid column) of the most anomalous cell, -1 where none; None: not localised"""
+    grid: tuple[int, int] | None = None
+    """rows and columns of the grid that `place_T2` speaks of"""
 
     def __post_init__(self) -> None:
         for name in ("score_T", "covered_T", "seconds_T"):
             expect(name, getattr(self, name), "T", T=len(self.raw_T))
+        if self.place_T2 is not None:
+            expect("place_T2", self.place_T2, "T P", T=len(self.raw_T), P=2)
 
     def __len__(self) -> int:
         return len(self.raw_T)
+
+    @property
+    def durations_T(self) -> NDArray[np.float64]:
+        """Seconds that each frame is shown: up to the next one, the last as the median."""
+        gaps = np.diff(self.seconds_T)
+        last = float(np.median(gaps)) if len(gaps) else NOMINAL_FRAME_SECONDS
+        return np.append(gaps, last)[: len(self)]
