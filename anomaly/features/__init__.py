@@ -87,7 +87,9 @@ class FeatureBlock:
             self.grid,
         )
 
-    def max_over_cells(self, scores_N: NDArray[np.floating[Any]], floor: float = 0.0) -> NDArray[np.float64]:
+    def max_over_cells(
+        self, scores_N: NDArray[np.floating[Any]], floor: float = 0.0
+    ) -> NDArray[np.float64]:
         """Return the highest score of each row's cells, shape (T,); `floor` for a row without cells."""
         best_T = np.full(len(self), floor, dtype=np.float64)
         np.maximum.at(best_T, self.row_N, scores_N)
@@ -102,10 +104,14 @@ class FeatureBlock:
 
 
 def vector_block(
-    index_T: NDArray[np.int64], seconds_T: NDArray[np.float64], vectors_TD: NDArray[np.floating[Any]]
+    index_T: NDArray[np.int64],
+    seconds_T: NDArray[np.float64],
+    vectors_TD: NDArray[np.floating[Any]],
 ) -> FeatureBlock:
     """Return the block of a backbone that gives one vector a row."""
-    return FeatureBlock(index_T, seconds_T, vectors_TD, np.arange(len(index_T) + 1, dtype=np.int64))
+    return FeatureBlock(
+        index_T, seconds_T, vectors_TD, np.arange(len(index_T) + 1, dtype=np.int64)
+    )
 
 
 def concatenate(blocks: list[FeatureBlock]) -> FeatureBlock:
@@ -166,7 +172,9 @@ def backbones() -> Registry[Backbone]:
     return Registry("anomaly.features.backbones", Backbone, "backbone")
 
 
-def recipe(backbone: str, parameters: dict[str, Any] | None = None, *, decoder: str = "pyav") -> FeatureSpec:
+def recipe(
+    backbone: str, parameters: dict[str, Any] | None = None, *, decoder: str = "pyav"
+) -> FeatureSpec:
     """Return the complete recipe for a backbone by name, with defaults and digests written out."""
     built = backbones().get(backbone).build(parameters or {})
     return FeatureSpec(
