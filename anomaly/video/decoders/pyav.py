@@ -1,0 +1,217 @@
+"""The default decoder: PyAV (FFmpeg), read from start to end in one thread.
+
+The file is read twice. The first pass looks at packets only and ranks their presentation times; the second
+decodes, and each frame carries the number of the packet it came from through the decoder. So a frame's
+index does not depend on which other frames could be decoded.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.errors import VideoError
+from anomaly.video import PixelSpec
+from anomaly.video.decoders import Decoder, Picture
+from anomaly.video.probe import clockwise, decoded, facts, no_frame, opened, packets
+
+UNKNOWN = int(np.iinfo(np.int64).min)
+"""stands for a time that a packet does not tell"""
+_LONGEST_REORDER = 16  # frames; the most that H.264 and HEVC allow
+_USUAL_RATE = 25
+_FORMATS_WITHOUT_TIMES = {
+    "avi"
+}  # FFmpeg guesses them, wrongly where two B-frames follow each other
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When each packet of a file is shown."""
+
+    rank_N: NDArray[np.int64]
+    """by number of the packet in the file: rank of its presentation time"""
+    seconds_T: NDArray[np.float64]
+    """by rank: presentation time from the first frame"""
+    reorder: int
+    """0 where ranks are exact. Else the file does not say when frames are shown (AVI, raw streams), ranks
+    are those of decoding, and a frame may be shown up to so many places before"""
+
+    @property
+    def duration_seconds(self) -> float:
+        """Playing time, that of the last frame included."""
+        if len(self.seconds_T) < 2:
+            return 0.0
+        return float(self.seconds_T[-1] + np.median(np.diff(self.seconds_T)))
+
+
+class PyavDecoder(Decoder):
+    """Decodes with PyAV; a packet that cannot be decoded is skipped and leaves a hole in the index."""
+
+    name = "pyav"
+
+    def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
+        timeline = read_timeline(path, self.beat)
+        self.n_frames = len(timeline.rank_N)
+        self.duration_seconds = timeline.duration_seconds
+        with opened(path) as (container, stream):
+            size = (0, 0)
+            for index, frame in self._frames(path, container, stream, timeline):
+                if self.video is None:
+                    self.video = facts(stream, frame)
+                    size = pixels.output_size(*_shown_size(frame))
+                self.n_decoded += 1
+                self.n_frames = max(self.n_frames, index + 1)
+                if index % pixels.stride == 0:
+                    seconds = timeline.seconds_T[min(index, len(timeline.seconds_T) - 1)]
+                    yield Picture(_converted(frame, pixels, size), index, float(seconds))
+        if self.video is None:
+            raise no_frame(path)
+
+    def _frames(
+        self, path: Path, container: Any, stream: Any, timeline: Timeline
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (index, frame) in the order in which frames are shown."""
+        index = -1
+        lost: set[int] = set()
+        for packet in self._numbered_packets(path, container, stream, timeline):
+            frames = decoded(stream, packet)
+            if frames is None and packet is not None and packet.opaque is not None:
+                lost.add(packet.opaque)
+            for frame in frames or ():
+                index = _next_index(index, frame.opaque, timeline, lost)
+                yield index, frame
+
+    def _numbered_packets(
+        self, path: Path, container: Any, stream: Any, timeline: Timeline
+    ) -> Iterator[Any]:
+        """Yield the packets, numbered as in the timeline, and at last None, which empties the decoder."""
+        number = 0
+        for packet in packets(container, stream):
+            self.beat()
+            if not packet.is_discard:
+                packet.opaque = number
+                number += 1
+            if number > len(timeline.rank_N):
+                raise VideoError(
+                    "changing", f"{path} grew while it was read; it is still being written."
+                )
+            yield packet
+        yield None
+
+
+def read_timeline(path: Path, beat: Callable[[], None] = lambda: None) -> Timeline:
+    """Read all packets of a file without decoding and return when each is shown; 16 bytes a packet.
+
+    Raises:
+        VideoError: the file cannot be opened.
+    """
+    shown_at, decoded_at = array("q"), array("q")
+    with opened(path) as (container, stream):
+        tells_times = container.format.name not in _FORMATS_WITHOUT_TIMES
+        for packet in packets(container, stream):
+            beat()
+            if (
+                not packet.is_discard
+            ):  # an edit list of the file hides the others from every player
+                shown_at.append(
+                    packet.pts if tells_times and packet.pts is not None else UNKNOWN
+                )
+                decoded_at.append(UNKNOWN if packet.dts is None else packet.dts)
+        return build_timeline(
+            np.array(shown_at, dtype=np.int64),
+            np.array(decoded_at, dtype=np.int64),
+            seconds_per_tick=float(stream.time_base),
+            seconds_per_frame=1
+            / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE),
+            reorders=bool(stream.codec_context.has_b_frames),
+        )
+
+
+def build_timeline(
+    shown_N: NDArray[np.int64],
+    decoded_N: NDArray[np.int64],
+    *,
+    seconds_per_tick: float,
+    seconds_per_frame: float,
+    reorders: bool,
+) -> Timeline:
+    """Rank the presentation times of packets, given in ticks or `UNKNOWN`, in the order of the file.
+
+    Where decoding times run backwards a new stretch begins, as in recordings that were joined: it ranks
+    behind all that came before, and its seconds follow on. Packets shown at one time keep their order.
+
+    Args:
+        shown_N: presentation times.
+        decoded_N: decoding times.
+        seconds_per_tick: unit of both.
+        seconds_per_frame: nominal; used where the file tells no times.
+        reorders: frames are decoded in another order than shown.
+    """
+    times_are_exact = not np.any(shown_N == UNKNOWN) and not (
+        reorders and len(shown_N) > 1 and np.array_equal(shown_N, decoded_N)
+    )
+    times_N = shown_N if times_are_exact else decoded_N
+    reorder = _LONGEST_REORDER if reorders and not times_are_exact else 0
+    if np.any(times_N == UNKNOWN):
+        numbers = np.arange(len(times_N), dtype=np.int64)
+        return Timeline(numbers, numbers * seconds_per_frame, reorder)
+    stretch_N = np.zeros(len(times_N), dtype=np.int64)
+    if not np.any(decoded_N == UNKNOWN):
+        stretch_N[1:] = np.cumsum(decoded_N[1:] < decoded_N[:-1])
+    order_T = np.lexsort((times_N, stretch_N))
+    rank_N = np.empty_like(order_T)
+    rank_N[order_T] = np.arange(len(order_T))
+    ticks_T = times_N[order_T]
+    gaps = np.diff(ticks_T)
+    forward = gaps[gaps > 0]
+    gaps[gaps < 0] = int(np.median(forward)) if len(forward) else 0
+    seconds_T = np.zeros(len(ticks_T))
+    seconds_T[1:] = np.cumsum(gaps) * seconds_per_tick
+    return Timeline(rank_N, seconds_T, reorder)
+
+
+def _next_index(last: int, number: int | None, timeline: Timeline, lost: set[int]) -> int:
+    """Return the index of the frame that comes out of the decoder after the one with index `last`."""
+    index = last + 1
+    if number is None:  # a second frame out of one packet
+        return index
+    rank = int(timeline.rank_N[number])
+    if not timeline.reorder:
+        return max(index, rank)
+    while index in lost:
+        index += 1
+    return max(index, rank - timeline.reorder)
+
+
+def _shown_size(frame: Any) -> tuple[int, int]:
+    """Return (height, width) of the picture after rotation."""
+    size = (frame.height, frame.width)
+    return size if clockwise(frame) % 180 == 0 else size[::-1]
+
+
+def _converted(frame: Any, pixels: PixelSpec, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the frame, rotated as a player does, at `size` (height, width) and in the asked colour."""
+    from av.video.reformatter import Colorspace, Interpolation
+
+    turns = clockwise(frame) // 90
+    height, width = size if turns % 2 == 0 else size[::-1]
+    # Gray is the luma plane, stretched to 0 - 255. With two equal matrices the scaler leaves it alone; for
+    # any other pair it would go through RGB and come back with the luma of another standard.
+    matrix = Colorspace.ITU601 if pixels.color == "gray" else None
+    converted = frame.reformat(
+        width=width,
+        height=height,
+        format="gray" if pixels.color == "gray" else "rgb24",
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        interpolation=Interpolation[pixels.filter.upper()],
+        threads=1,
+    )
+    picture_HWC = converted.to_ndarray().reshape(height, width, -1)
+    return np.ascontiguousarray(np.rot90(picture_HWC, -turns))
