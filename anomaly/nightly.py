@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anomaly.fanout import FanOut
 from anomaly.features.store import FeatureStore
-from anomaly.outcome import Outcome
 from anomaly.report.render import render
+
+from anomaly.fanout import FanOut
+from anomaly.outcome import Outcome
 from anomaly.storage import open_root
 from anomaly.verbs.look import look
 from anomaly.verbs.score import ScoreSummary, choose_checkpoint, score_missing

@@ -25,7 +25,9 @@ def unknown_name(kind: str, name: str, known: list[str]) -> SpecError:
     """Return the error for a name nobody knows, with the nearest known one."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return SpecError(f"No {kind} named {name!r}.{hint} Available: {', '.join(known) or 'none'}.")
+    return SpecError(
+        f"No {kind} named {name!r}.{hint} Available: {', '.join(known) or 'none'}."
+    )
 
 
 class Registry(Generic[T]):

@@ -31,7 +31,8 @@ def expect(name: str, array: NDArray[Any], axes: str, **sizes: int) -> None:
     letters = axes.split()
     wanted = tuple(sizes.get(letter, letter) for letter in letters)
     fits = array.ndim == len(letters) and all(
-        isinstance(want, str) or want == size for want, size in zip(wanted, array.shape, strict=True)
+        isinstance(want, str) or want == size
+        for want, size in zip(wanted, array.shape, strict=True)
     )
     if not fits:
         shown = ", ".join(str(want) for want in wanted)

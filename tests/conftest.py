@@ -29,7 +29,13 @@ def make_video() -> Callable[..., Path]:
     """Encode a small H.264 video: a square that moves over a fixed textured background."""
 
     def make(
-        path: Path, *, frames: int = 30, height: int = 96, width: int = 128, rate: int = 10, seed: int = 0
+        path: Path,
+        *,
+        frames: int = 30,
+        height: int = 96,
+        width: int = 128,
+        rate: int = 10,
+        seed: int = 0,
     ) -> Path:
         import av
 

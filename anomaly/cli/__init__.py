@@ -94,22 +94,20 @@ def run(args: list[str] | None = None) -> int:
     """Run the command line; return its exit status and never let a traceback meet a user's mistake."""
     from anomaly.errors import AnomalyError, TransientError
 
+    status: Any = 0
     try:
-        status: Any = anomaly.main(args, prog_name="anomaly", standalone_mode=False)
+        status = anomaly.main(args, prog_name="anomaly", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        return 2
+        status = 2
     except click.ClickException as error:
-        return _complain(error.format_message(), 2)
+        status = _complain(error.format_message(), 2)
     except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted; run the same command again to go on from here", 130)
-    except TransientError as error:
-        return _complain(str(error), 1)
+        status = _complain("interrupted; run the same command again to go on from here", 130)
     except AnomalyError as error:
-        return _complain(str(error), 2)
+        status = _complain(str(error), 1 if isinstance(error, TransientError) else 2)
     except BrokenPipeError:
         sys.stderr.close()
-        return 0
     return status if isinstance(status, int) else 0
 
 

@@ -118,6 +118,6 @@ def _lines(value: Any, indent: int = 0) -> Iterator[str]:
 
 
 def _cell(value: Any) -> str:
-    if value is None or value == {} or value == []:
+    if value is None or value in ({}, []):
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -287,7 +287,7 @@ def nightly(
     spec_options(ArchiveSpec, leave_out=["root"]),
     archive=False,
 )
-def evaluate(
+def evaluate(  # noqa: PLR0913 (one argument an option)
     root: str,
     archive: str,
     *,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from anomaly.features.store import FeatureStore
+
 from anomaly.errors import StoreError
 from anomaly.features import FeatureSpec
-from anomaly.features.store import FeatureStore
 from anomaly.windows.bags import Bag
 
 Ranges = tuple[tuple[int, int], ...]

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from anomaly.checkpoints import Checkpoint
 from anomaly.datasets.labels import LabelSet, check_known, read_labels
-from anomaly.errors import SpecError
 from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores
 from anomaly.evaluation.results import record
 from anomaly.features.store import FeatureStore
+
+from anomaly.checkpoints import Checkpoint
+from anomaly.errors import SpecError
 from anomaly.scores.tables import read_scores
+from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
 from anomaly.verbs.score import choose_checkpoint
 from anomaly.video import ArchiveSpec
-from anomaly.storage import open_root
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly.fanout import FanOut
-from anomaly.features import FeatureSpec
 from anomaly.features.extract import extract_video
 from anomaly.features.store import FeatureStore
+
+from anomaly.fanout import FanOut
+from anomaly.features import FeatureSpec
 from anomaly.outcome import Outcome
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look

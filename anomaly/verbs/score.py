@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+from anomaly.features.store import FeatureStore
 
 from anomaly.catalog import LedgerRow
 from anomaly.checkpoints import Checkpoint, Model, current, load, names
 from anomaly.detectors import Detector, detectors
 from anomaly.errors import SpecError, VideoError
 from anomaly.fanout import FanOut
-from anomaly.features.store import FeatureStore
-from anomaly.report.media import cut_events
 from anomaly.registry import unknown_name
+from anomaly.report.media import cut_events
 from anomaly.scores import FrameScores, ScoreSpec
 from anomaly.scores.events import Event
 from anomaly.scores.fit import score_bag

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anomaly.datasets.labels import LabelSet, check_known, read_labels
+from anomaly.features.store import FeatureStore
 
 from anomaly.checkpoints import (
     POOLED,
@@ -22,12 +24,10 @@ from anomaly.checkpoints import (
     set_current,
     training_state,
 )
-from anomaly.datasets.labels import LabelSet, check_known, read_labels
 from anomaly.detectors import Detector, FitContext, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
 from anomaly.features import FeatureSpec, recipe
-from anomaly.features.store import FeatureStore
 from anomaly.scores import ScoreSpec
 from anomaly.scores.fit import fit_model
 from anomaly.spec import canonical_json, fingerprint, first_difference, to_dict
@@ -47,7 +47,7 @@ class TrainRequest:
     backbones: tuple[str, ...] = ("motion",)
     backbone_parameters: Mapping[str, Any] | None = None
     decoder: str = "pyav"
-    scores: ScoreSpec = ScoreSpec()
+    scores: ScoreSpec = field(default_factory=ScoreSpec)
     seed: int = 0
     videos: tuple[str, ...] = ()
     """globs of the videos to train on; all of the archive without"""
