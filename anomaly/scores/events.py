@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.spec import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,24 @@ class Event:
     score: float
     """the highest score, reached at `peak_frame`"""
     mean_score: float
+    threshold: float
+    """the score that made it an event"""
+    one_in_days: float | None = None
+    """normal video is expected to score as high once in that many days"""
     place: tuple[int, int] | None = None
     """(grid row, grid column) of the most anomalous cell at the peak"""
+    grid: tuple[int, int] | None = None
+    """rows and columns of the grid that `place` speaks of"""
+    clip: str | None = None
+    """keys under the root of what was cut from the video, None until then"""
+    picture_start: str | None = None
+    picture_peak: str | None = None
+    picture_stop: str | None = None
+
+    def identity(self, content: str) -> str:
+        """Return 16 hex digits that name this very stretch, peak and place of one content."""
+        stretch = [content, self.start_frame, self.stop_frame, self.peak_frame, self.place]
+        return fingerprint(stretch)
 
 
 _SLACK = 1e-6
@@ -54,7 +71,7 @@ def find_events(scores: FrameScores, threshold: float, spec: ScoreSpec) -> list[
         if score_P[first:last].max() >= threshold
     ]
     return [
-        _event(scores, frames_P[first:last], float(stop_P[last - 1]))
+        _event(scores, frames_P[first:last], float(stop_P[last - 1]), threshold)
         for first, last in _merged(runs, start_P, stop_P, gap)
         if stop_P[last - 1] - start_P[first] >= spec.minimum_seconds - _SLACK
     ]
@@ -83,7 +100,9 @@ def _merged(
     return merged
 
 
-def _event(scores: FrameScores, frames_P: NDArray[np.int64], stop_seconds: float) -> Event:
+def _event(
+    scores: FrameScores, frames_P: NDArray[np.int64], stop_seconds: float, threshold: float
+) -> Event:
     score_P = scores.score_T[frames_P]
     peak = int(frames_P[np.argmax(score_P)])
     place = None if scores.place_T2 is None else scores.place_T2[peak]
@@ -96,5 +115,7 @@ def _event(scores: FrameScores, frames_P: NDArray[np.int64], stop_seconds: float
         peak_seconds=float(scores.seconds_T[peak]),
         score=float(score_P.max()),
         mean_score=float(score_P.mean()),
+        threshold=threshold,
+        grid=scores.grid,
         place=None if place is None or place[0] < 0 else (int(place[0]), int(place[1])),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,84 +20,99 @@ from anomaly.scores.threshold import SECONDS_A_DAY, AlarmModel, seconds_scored
 
 @dataclass(frozen=True)
 class ScoreStages:
-    """Turns a detector's row scores into frame scores and events.
-
-    `facts` are plain JSON: `threshold`, `extrapolation_factor` (how many times more normal
-    video it would take to see one alarm of the budget), `alarms_per_camera_day` (counted at
-    that threshold on `held_out_hours` hours of normal video that the detector had not learnt
-    from), `held_out_events`.
-    """
+    """Turns a detector's row scores into frame scores and events."""
 
     spec: ScoreSpec
     calibrator: Calibrator
     alarms: AlarmModel
-    facts: Mapping[str, Any]
+    held_out_seconds: float
+    """playing time of the normal video that all this was fitted on"""
+    held_out_events: int
+    """events counted in it at the threshold"""
+
+    @classmethod
+    def fit(cls, held_out: Sequence[RowScores], spec: ScoreSpec) -> Self:
+        """Fit on row scores of normal video that the detector had not learnt from.
+
+        Rows that are not known to be normal must be NaN.
+
+        Raises:
+            StoreError: no row has a score.
+        """
+        smoothed = [_smoothed(rows, spec) for rows in held_out]
+        calibrator = Calibrator.fit(smoothed)
+        normals = [
+            _only_measured(to_frames(rows, calibrator(score_R)))
+            for rows, score_R in zip(held_out, smoothed, strict=True)
+        ]
+        alarms = AlarmModel.fit(normals, spec.block_seconds)
+        threshold = alarms.threshold(spec.alarms_per_camera_day)
+        events = sum(len(find_events(scores, threshold, spec)) for scores in normals)
+        return cls(spec, calibrator, alarms, seconds_scored(normals), events)
 
     @property
     def threshold(self) -> float:
-        """Score from which on a frame starts an event."""
-        return float(self.facts["threshold"])
+        """Score from which on a frame makes an event."""
+        return self.alarms.threshold(self.spec.alarms_per_camera_day)
 
-    def apply(self, rows: RowScores) -> FrameScores:
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the threshold rests on, as plain JSON.
+
+        `extrapolation_factor` says how many times more normal video it would take to see one
+        alarm of the budget; `achieved_alarms_per_camera_day` was counted, over
+        `held_out_hours`.
+        """
+        budget = self.spec.alarms_per_camera_day
+        return {
+            "threshold": self.threshold,
+            "alarms_per_camera_day": budget,
+            "extrapolation_factor": self.alarms.extrapolation(budget),
+            "achieved_alarms_per_camera_day": (
+                self.held_out_events * SECONDS_A_DAY / self.held_out_seconds
+            ),
+            "held_out_events": self.held_out_events,
+            "held_out_hours": self.held_out_seconds / 3600,
+        }
+
+    def __call__(self, rows: RowScores) -> FrameScores:
         """Return smoothed, calibrated scores of all frames of one video."""
-        return _scored(rows, self.spec, self.calibrator)
+        return to_frames(rows, self.calibrator(_smoothed(rows, self.spec)))
 
     def events(self, scores: FrameScores) -> list[Event]:
-        """Return the events of one video."""
-        return find_events(scores, self.threshold, self.spec)
-
-    def one_in_days(self, score: float) -> float:
-        """Return after how many days normal video is expected to score as high."""
-        return self.alarms.one_in_days(score)
+        """Return the events of one video, each with its rarity."""
+        return [
+            replace(event, one_in_days=self.alarms.one_in_days(event.score))
+            for event in find_events(scores, self.threshold, self.spec)
+        ]
 
     def state(self) -> Arrays:
-        """Return everything fitted as named arrays; `facts` travel beside them."""
-        counts = np.array([self.alarms.blocks_a_day, self.alarms.n_blocks], dtype=np.float64)
+        """Return everything fitted as named arrays."""
+        counts = [self.alarms.blocks_a_day, self.alarms.n_blocks]
         return {
             **{f"calibrator.{name}": array for name, array in self.calibrator.state().items()},
             **{f"maxima.{name}": array for name, array in self.alarms.maxima.state().items()},
-            "blocks": counts,
+            "blocks": np.array(counts, dtype=np.float64),
+            "held_out": np.array([self.held_out_seconds, self.held_out_events]),
         }
 
-
-def load_stages(spec: ScoreSpec, state: Arrays, facts: Mapping[str, Any]) -> ScoreStages:
-    """Return the stages that `state` and `facts` came from."""
-    blocks_a_day, n_blocks = state["blocks"].tolist()
-    alarms = AlarmModel(
-        Calibrator.from_state(_named(state, "maxima")), blocks_a_day, int(n_blocks)
-    )
-    return ScoreStages(spec, Calibrator.from_state(_named(state, "calibrator")), alarms, facts)
-
-
-def fit_stages(held_out: Sequence[RowScores], spec: ScoreSpec) -> ScoreStages:
-    """Fit on row scores of normal video that the detector had not learnt from.
-
-    Rows that are not known to be normal must be NaN.
-
-    Raises:
-        StoreError: no row has a score.
-    """
-    smoothed = [smooth(rows.raw_R, rows.seconds_R, spec.smoothing_seconds) for rows in held_out]
-    calibrator = Calibrator.fit(smoothed)
-    normals = [_only_measured(_scored(rows, spec, calibrator)) for rows in held_out]
-    alarms = AlarmModel.fit(normals, spec.block_seconds)
-    threshold = alarms.threshold(spec.alarms_per_camera_day)
-    events = sum(len(find_events(scores, threshold, spec)) for scores in normals)
-    seconds = seconds_scored(normals)
-    facts = {
-        "threshold": threshold,
-        "extrapolation_factor": alarms.extrapolation(spec.alarms_per_camera_day),
-        "alarms_per_camera_day": events * SECONDS_A_DAY / seconds,
-        "held_out_hours": seconds / 3600,
-        "held_out_events": events,
-    }
-    return ScoreStages(spec, calibrator, alarms, facts)
+    @classmethod
+    def load(cls, state: Arrays, spec: ScoreSpec) -> Self:
+        """Return the stages that `state` came from."""
+        blocks_a_day, n_blocks = state["blocks"].tolist()
+        seconds, events = state["held_out"].tolist()
+        maxima = Calibrator.from_state(_named(state, "maxima"))
+        return cls(
+            spec,
+            Calibrator.from_state(_named(state, "calibrator")),
+            AlarmModel(maxima, blocks_a_day, int(n_blocks)),
+            seconds,
+            int(events),
+        )
 
 
-def _scored(rows: RowScores, spec: ScoreSpec, calibrator: Calibrator) -> FrameScores:
-    return to_frames(
-        rows, calibrator(smooth(rows.raw_R, rows.seconds_R, spec.smoothing_seconds))
-    )
+def _smoothed(rows: RowScores, spec: ScoreSpec) -> NDArray[np.float64]:
+    return smooth(rows.raw_R, rows.seconds_R, spec.smoothing_seconds)
 
 
 def _only_measured(scores: FrameScores) -> FrameScores:

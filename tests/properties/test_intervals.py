@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def test_events_are_ordered_apart_long_enough_and_peak_above_the_threshold(
         assert event.score >= 5.0
         assert event.stop_seconds - event.start_seconds >= spec.minimum_seconds - 1e-6
         assert not np.isnan(scores.score_T[[event.start_frame, event.stop_frame - 1]]).any()
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in itertools.pairwise(events):
         assert before.stop_frame <= after.start_frame
         assert after.start_seconds - before.stop_seconds > spec.merge_gap_seconds
 

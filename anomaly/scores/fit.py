@@ -1,0 +1,144 @@
+"""Fits a detector together with the score stages that belong to it, on honest scores.
+
+What a detector says about video that it has learnt from is too kind, so calibration never sees
+such scores: a bank detector is fitted twice more, on each half of the videos, and scores the
+other half; a trained one keeps some videos out of training, which then also serve for early
+stopping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.checkpoints import Model
+from anomaly.detectors import Detector, FitContext
+from anomaly.errors import StoreError
+from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores.events import Event
+from anomaly.scores.merge import RowScores, merge
+from anomaly.scores.stages import ScoreStages
+from anomaly.windows.bags import Bag
+from anomaly.windows.split import halves, hold_out
+
+HELD_OUT_SHARE = 0.25
+"""share of the training rows that a trained detector keeps out of training"""
+
+
+class VideoRows(Protocol):
+    """Which frames of a video the rows of its stored features are."""
+
+    @property
+    def n_frames(self) -> int:
+        """Length of the video in frames, holes counted."""
+
+    def index_T(self) -> NDArray[np.int64]:
+        """Return the source frame of each row."""
+
+    def seconds_T(self) -> NDArray[np.float64]:
+        """Return the presentation time of each row."""
+
+
+def fit_model(
+    make_detector: Callable[[], Detector],
+    bags: Sequence[Bag],
+    spec: ScoreSpec,
+    context: FitContext,
+) -> Model:
+    """Return the detector fitted on the usable rows of `bags`, with its score stages.
+
+    `make_detector` returns an unfitted detector, a new one each time it is called.
+
+    Raises:
+        SpecError: there are too few usable rows to split.
+        StoreError: no held-out row has a score.
+    """
+    fit = _held_out if make_detector().calibration == "held_out" else _cross_fit
+    detector, held_out = fit(make_detector, bags, context)
+    stages = ScoreStages.fit(held_out, spec)
+    return Model(detector.state(), stages.state(), stages.facts)
+
+
+def score_bag(
+    detector: Detector, bag: Bag, video: VideoRows, stages: ScoreStages
+) -> tuple[FrameScores, list[Event]]:
+    """Return the scores of all frames of one video, and its events.
+
+    Raises:
+        StoreError: the detector scores a row that does not exist, or with a NaN.
+    """
+    rows = _rows(detector, bag, video.index_T(), video.seconds_T(), video.n_frames)
+    scores = stages(rows)
+    return scores, stages.events(scores)
+
+
+Fitted = tuple[Detector, list[RowScores]]
+
+
+def _cross_fit(
+    make_detector: Callable[[], Detector], bags: Sequence[Bag], context: FitContext
+) -> Fitted:
+    contexts = _contexts(context, ["all", "first-half", "second-half"])
+    held_out: list[RowScores] = []
+    for (learn, judge), fold_context in zip(halves(bags), contexts[1:], strict=True):
+        fold = make_detector().fit(learn, validation=(), context=fold_context)
+        held_out += _normal_rows(fold, judge)
+    return make_detector().fit(bags, validation=(), context=contexts[0]), held_out
+
+
+def _held_out(
+    make_detector: Callable[[], Detector], bags: Sequence[Bag], context: FitContext
+) -> Fitted:
+    learn, judge = hold_out(bags, HELD_OUT_SHARE)
+    detector = make_detector().fit(learn, validation=judge, context=context)
+    return detector, list(_normal_rows(detector, judge))
+
+
+def _contexts(context: FitContext, names: Sequence[str]) -> list[FitContext]:
+    """Return one context for each of several fits, with chance and saved state of its own."""
+    generators = context.generator.spawn(len(names))
+    return [
+        replace(context, generator=generator, resume_key=f"{context.resume_key}-{name}")
+        for generator, name in zip(generators, names, strict=True)
+    ]
+
+
+def _normal_rows(detector: Detector, bags: Iterable[Bag]) -> Iterable[RowScores]:
+    """Yield the scores of the rows that are known to be normal; the others are NaN."""
+    for bag in bags:
+        index_R, seconds_R = _times(bag)
+        rows = _rows(detector, bag, index_R, seconds_R, int(index_R[-1]) + 1)
+        yield replace(rows, raw_R=np.where(bag.usable_rows(), rows.raw_R, np.nan))
+
+
+def _times(bag: Bag) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    blocks = [(block.index_T, block.seconds_T) for block in bag.blocks(next(iter(bag.sources)))]
+    index_parts, seconds_parts = zip(*blocks, strict=True)
+    return np.concatenate(index_parts), np.concatenate(seconds_parts)
+
+
+def _rows(
+    detector: Detector,
+    bag: Bag,
+    index_R: NDArray[np.int64],
+    seconds_R: NDArray[np.float64],
+    n_frames: int,
+) -> RowScores:
+    first = next(iter(detector.inputs))
+    try:
+        raw_R, place_R2 = merge(detector.score(bag), bag.n_rows)
+        return RowScores(
+            raw_R,
+            index_R,
+            seconds_R,
+            n_frames,
+            detector.inputs[first].pixels.stride,
+            place_R2,
+            bag.sources[first].grid,
+        )
+    except StoreError as error:
+        raise StoreError(f"{bag.video!r}: {error}") from error
