@@ -1,0 +1,37 @@
+-- The tables of a root as views. `anomaly query` reads this file; a plain DuckDB can too:
+--
+--   duckdb -cmd "SET VARIABLE root = '/path/to/anomaly-root'" -init views.sql
+--
+-- or, started inside the root, `.read .../views.sql`. Partition values (archive, checkpoint, camera,
+-- date) stay text, so that a camera named 007 keeps its zeros.
+
+CREATE OR REPLACE VIEW scores AS
+SELECT * FROM read_parquet(
+    coalesce(getvariable('root'), '.') || '/scores/*/*/*/*/*.parquet',
+    hive_partitioning = true,
+    hive_types_autocast = false
+);
+
+-- the scores of the checkpoint that `nightly` takes when none is named
+CREATE OR REPLACE VIEW current_scores AS
+SELECT * FROM scores
+WHERE checkpoint = (
+    SELECT content::JSON ->> 'checkpoint'
+    FROM read_text(coalesce(getvariable('root'), '.') || '/checkpoints/current*.json')
+);
+
+CREATE OR REPLACE VIEW events AS
+SELECT * FROM read_parquet(
+    coalesce(getvariable('root'), '.') || '/events/*/*/*/*/*.parquet',
+    hive_partitioning = true,
+    hive_types_autocast = false
+);
+
+CREATE OR REPLACE VIEW catalog AS
+SELECT * FROM read_parquet(
+    coalesce(getvariable('root'), '.') || '/catalog/*/videos.parquet',
+    hive_partitioning = false
+);
+
+CREATE OR REPLACE VIEW evaluations AS
+SELECT * FROM read_parquet(coalesce(getvariable('root'), '.') || '/evaluations/*.parquet');

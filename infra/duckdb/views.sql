@@ -1,0 +1,1 @@
+../../anomaly/verbs/views.sql
