@@ -1,4 +1,4 @@
-"""ROOM 4: from windows to window scores. One file per detector; see `Detector` for the promise."""
+"""ROOM 4: from windows to window scores. One file per detector; `Detector` is the promise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.features import FeatureSpec
+from anomaly.errors import SpecError
+from anomaly.features import FeatureBlock, FeatureSpec
 from anomaly.registry import Registry
 from anomaly.shapes import expect
 from anomaly.spec import from_dict
@@ -24,8 +25,8 @@ Arrays = dict[str, NDArray[Any]]
 class WindowScores:
     """Scores of some windows of one video; higher is more anomalous.
 
-    `scores_NL[n, l]` belongs to row `rows_NL[n, l]` of the video's features. `cells` optionally says
-    where: (row of the video, grid row, grid column, score) of each active cell.
+    `scores_NL[n, l]` belongs to row `rows_NL[n, l]` of the video's features. `cells` optionally
+    says where: (row of the video, grid row and column, score) of each active cell.
     """
 
     scores_NL: NDArray[np.floating[Any]]
@@ -33,9 +34,25 @@ class WindowScores:
     cells: tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.floating[Any]]] | None = None
     """(row_M, place_M2, score_M), or None for a detector that does not localise"""
 
+    @classmethod
+    def of_cells(
+        cls, first_row: int, block: FeatureBlock, scores_N: NDArray[np.floating[Any]]
+    ) -> Self:
+        """Return one score a row, the highest of its cells (0 without cells), and the cells.
+
+        `block` holds the rows of the video from `first_row` on, `scores_N` a score for each of
+        its cells. A block of plain vectors has no cells to tell of.
+        """
+        rows_T = np.arange(first_row, first_row + len(block), dtype=np.int64)
+        cells = None
+        if block.place_N2 is not None:
+            cells = (first_row + block.row_N, block.place_N2, scores_N)
+        return cls(block.max_over_cells(scores_N)[:, None], rows_T[:, None], cells)
+
     def __post_init__(self) -> None:
         expect("scores", self.scores_NL, "N L")
-        expect("rows", self.rows_NL, "N L", N=self.scores_NL.shape[0], L=self.scores_NL.shape[1])
+        n_windows, length = self.scores_NL.shape
+        expect("rows", self.rows_NL, "N L", N=n_windows, L=length)
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ class FitContext:
     generator: np.random.Generator
     """the only source of chance"""
     resume_key: str = ""
-    """names the training run; a trained detector saves its state under it and resumes from there"""
+    """names this fit; a trained detector saves its state under it and resumes from there"""
     load: Callable[[str], Arrays | None] = field(default=lambda _key: None)
     """returns state saved by `save`, or None"""
     save: Callable[[str, Arrays], None] = field(default=lambda _key, _arrays: None)
@@ -57,10 +74,11 @@ class FitContext:
 class Detector(ABC):
     """Learns what is normal (or what is not) and scores one video at a time.
 
-    Promises, checked for every file in `detectors/` by the contract suite: equal seeds give equal
-    scores; a score never depends on what else is scored, nor on labels, nor on rows later than the
-    detector's own `support_rows`; every row gets a score; a round trip through `state` changes nothing;
-    memory does not grow with the length of a video.
+    Promises, checked for every file in `detectors/` by the contract suite: equal seeds give
+    equal scores; a score never depends on what else is scored, nor on labels, nor on rows later
+    than the detector's own `support_rows`; every row gets a score, or lies beside one that has
+    (room 5 fills it); a round trip through `state` changes nothing; memory does not grow with
+    the length of a video.
     """
 
     Parameters: ClassVar[type[Any]]
@@ -69,19 +87,42 @@ class Detector(ABC):
     peeks: ClassVar[bool] = False
     """True for a detector that uses statistics of the very videos it scores"""
     calibration: ClassVar[Literal["cross_fit", "held_out"]] = "cross_fit"
-    """where honest scores of normal video come from: refit on halves, or videos kept out of training"""
+    """where honest scores of normal video come from: refit on halves, or videos left out"""
 
     def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
         self.parameters = parameters
         self.inputs = dict(inputs)
 
+    @property
+    def input(self) -> str:
+        """Name of the one input of a detector that reads a single one.
+
+        Raises:
+            SpecError: several inputs were given, or none.
+        """
+        if len(self.inputs) != 1:
+            given = ", ".join(self.inputs) or "none"
+            raise SpecError(f"{type(self).__name__} reads one input; given: {given}.")
+        return next(iter(self.inputs))
+
     @abstractmethod
-    def fit(self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext) -> Self:
-        """Learn from the usable rows of `bags`; `validation` are other videos, for early stopping."""
+    def fit(
+        self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
+    ) -> Self:
+        """Learn from the usable rows of `bags`; other videos, `validation`, tell when to stop.
+
+        Raises:
+            SpecError: parameters do not suit the features.
+            StoreError: there is nothing to learn from, or features are not of one kind.
+        """
 
     @abstractmethod
     def score(self, bag: Bag) -> Iterator[WindowScores]:
-        """Yield scores of all rows of one video, block by block, in order."""
+        """Yield scores of all rows of one video, block by block, in order.
+
+        Raises:
+            StoreError: the features are not of the kind that the detector was fitted on.
+        """
 
     @abstractmethod
     def state(self) -> Arrays:
@@ -98,7 +139,7 @@ class Detector(ABC):
 
     @classmethod
     def build(cls, parameters: dict[str, Any], inputs: Mapping[str, FeatureSpec]) -> Detector:
-        """Build an unfitted detector from plain values; unknown or unfit ones raise `SpecError`."""
+        """Build an unfitted detector; parameters unknown or unfit raise `SpecError`."""
         return cls(from_dict(cls.Parameters, parameters), inputs)
 
 

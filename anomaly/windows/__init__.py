@@ -1,7 +1,7 @@
 """ROOM 3: from stored features to windows, and the split by video.
 
-`bags` reads one video's features lazily, `split` deals videos (never windows) to sides, and the
-functions here are the only window arithmetic of the project.
+`bags` reads one video's features lazily, `reader` cuts them into windows, `split` deals videos
+(never windows) to sides, and the functions here are the only window arithmetic of the project.
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ class WindowSpec:
 
 
 def window_starts(n_rows: int, window: WindowSpec) -> NDArray[np.int64]:
-    """Return the first rows of the windows over `n_rows` rows; every row lies in at least one window.
+    """Return the first rows of the windows over `n_rows` rows; every row lies in one at least.
 
-    The last window is moved back so that it ends with the last row. With fewer rows than `length` there
-    is one window, start 0, which reaches beyond the end; its reader repeats the last row.
+    The last window is moved back so that it ends with the last row. With fewer rows than
+    `length` there is one window, start 0, which reaches beyond the end; its reader repeats the
+    last row.
 
     Raises:
         SpecError: length or step is below 1, or step is longer than length and would skip rows.
     """
     if window.length < 1 or window.step < 1 or window.step > window.length:
         raise SpecError(
-            f"Windows of {window.length} rows, step {window.step}: expected 1 <= step <= length."
+            f"Windows of {window.length} rows, step {window.step}: "
+            "expected 1 <= step <= length."
         )
     if n_rows <= 0:
         return np.zeros(0, dtype=np.int64)

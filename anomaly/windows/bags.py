@@ -11,26 +11,62 @@ from numpy.typing import NDArray
 
 from anomaly.features import FeatureBlock
 
+BLOCK_ROWS = 4096
+BLOCK_BYTES = 16 * 2**20
+"""A block of all cells active stays below this, counted as float32."""
+
 
 class FeatureSource(Protocol):
     """Something that holds the features of one video (a stored group, or arrays in a test)."""
 
     @property
-    def n_rows(self) -> int: ...
+    def n_rows(self) -> int:
+        """Rows in all."""
+
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """Length D of each vector."""
+
     @property
-    def grid(self) -> tuple[int, int] | None: ...
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid, None for one vector a row."""
+
     def read(self, start: int, stop: int) -> FeatureBlock:
         """Return rows `start` to `stop`, half-open."""
+
+
+@dataclass(frozen=True)
+class MemorySource:
+    """Features of one video that are in memory already."""
+
+    block: FeatureBlock
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return len(self.block)
+
+    @property
+    def dimension(self) -> int:
+        """Length D of each vector."""
+        return self.block.values_ND.shape[1]
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid, None for one vector a row."""
+        return self.block.grid
+
+    def read(self, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop`, half-open."""
+        return self.block.rows(start, stop)
 
 
 @dataclass(frozen=True)
 class Bag:
     """All rows of one video, each input aligned to the rows of the first.
 
-    `ranges` are the half-open row ranges that a fit may learn from: all rows, unless labels take some
-    out. Scoring always sees every row.
+    `ranges` are the half-open row ranges that a fit may learn from: all rows, unless labels
+    take some out. Scoring always sees every row.
     """
 
     video: str
@@ -42,6 +78,11 @@ class Bag:
     def n_rows(self) -> int:
         """Rows of the first input."""
         return next(iter(self.sources.values())).n_rows
+
+    @property
+    def n_usable(self) -> int:
+        """Rows that a fit may learn from."""
+        return sum(stop - start for start, stop in self.usable_ranges)
 
     @property
     def usable_ranges(self) -> tuple[tuple[int, int], ...]:
@@ -64,13 +105,21 @@ class Bag:
         """Return rows `start` to `stop` of one input."""
         return self.sources[input_name].read(start, stop)
 
-    def blocks(self, input_name: str, rows: int = 4096) -> Iterator[FeatureBlock]:
-        """Yield all rows of one input, at most `rows` at a time."""
+    def blocks(self, input_name: str, rows: int | None = None) -> Iterator[FeatureBlock]:
+        """Yield all rows of one input, at most `rows` (default: `BLOCK_BYTES`) at a time."""
+        rows = rows or self.block_rows(input_name)
         for start in range(0, self.n_rows, rows):
             yield self.read(input_name, start, min(start + rows, self.n_rows))
 
-    def usable_blocks(self, input_name: str, rows: int = 4096) -> Iterator[FeatureBlock]:
+    def usable_blocks(self, input_name: str, rows: int | None = None) -> Iterator[FeatureBlock]:
         """Yield the rows that a fit may learn from, at most `rows` at a time."""
+        rows = rows or self.block_rows(input_name)
         for first, last in self.usable_ranges:
             for start in range(first, last, rows):
                 yield self.read(input_name, start, min(start + rows, last))
+
+    def block_rows(self, input_name: str) -> int:
+        """Return how many rows of one input make a block of about `BLOCK_BYTES`."""
+        source = self.sources[input_name]
+        cells = source.grid[0] * source.grid[1] if source.grid else 1
+        return max(1, min(BLOCK_ROWS, BLOCK_BYTES // (4 * cells * max(1, source.dimension))))

@@ -1,0 +1,193 @@
+"""The one training loop: AdamW, clipped gradients, early stopping, exact resume.
+
+Everything random comes from one seed and the number of the epoch, so a run that is killed and
+started again ends with the very bits of an undisturbed one, on a CPU with as many threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from anomaly.errors import StoreError
+from anomaly.shapes import FloatArray
+from anomaly.spec import spec
+from anomaly.training.seeding import seeded
+
+Arrays = dict[str, NDArray[Any]]
+Loss = Callable[[nn.Module, Tensor], Tensor]
+"""Gives the mean loss of a network on a batch of items (B, ...)."""
+
+_EVALUATED = 1024  # items in a batch without gradients
+
+
+@spec
+class TrainingSpec:
+    """How a network is trained."""
+
+    epochs: Annotated[int, Field(ge=1)] = 50
+    """most passes over the training items"""
+    patience: Annotated[int, Field(ge=1)] = 5
+    """stop after so many epochs without a new best on the held-out videos"""
+    batch: Annotated[int, Field(ge=1)] = 64
+    """items in a batch"""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """of AdamW"""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    """of AdamW"""
+    gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    """longer gradients are clipped to this length"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The chance, the memory and the voice of one training run."""
+
+    seed: int
+    load: Callable[[], Arrays | None] = field(default=lambda: None)
+    """returns what `save` last stored for this run, or None"""
+    save: Callable[[Arrays], None] = field(default=lambda _arrays: None)
+    """called after each epoch with all that it takes to go on"""
+    progress: Callable[[int, int], None] = field(default=lambda _done, _total: None)
+    """told epochs done and epochs in all"""
+
+
+def train(
+    network: nn.Module,
+    loss: Loss,
+    items: FloatArray,
+    held_out: FloatArray,
+    training: TrainingSpec,
+    run: Run,
+) -> list[float]:
+    """Train the network in place and return the loss after each epoch (on `held_out`, if any).
+
+    The network ends with the weights of its best epoch on `held_out`; without held-out items it
+    trains for all epochs and ends with the last weights. Items are arrays of shape (N, ...).
+
+    Raises:
+        StoreError: the loss stopped being a number.
+    """
+    progress = _Progress(network, training, run.seed)
+    progress.resume(run.load())
+    for epoch in range(len(progress.losses), training.epochs):
+        if progress.epochs_since_best >= training.patience:
+            break
+        order = np.random.default_rng([run.seed, epoch]).permutation(len(items))
+        with seeded(run.seed, epoch):
+            train_loss = _one_epoch(progress, loss, items, order)
+        judged = _evaluate(network, loss, held_out) if len(held_out) else train_loss
+        if not np.isfinite(judged):
+            raise StoreError(
+                f"Training broke down in epoch {epoch + 1}: the loss is {judged}. "
+                "Lower the learning rate, or look for extreme values in the features."
+            )
+        progress.note(judged, is_best=judged < progress.best_loss or not len(held_out))
+        run.save(progress.arrays())
+        run.progress(epoch + 1, training.epochs)
+    network.load_state_dict(progress.best)
+    return progress.losses
+
+
+def _one_epoch(
+    progress: _Progress, loss: Loss, items: FloatArray, order_N: NDArray[np.int64]
+) -> float:
+    network, training = progress.network, progress.training
+    network.train()
+    total = 0.0
+    for chosen in np.array_split(order_N, math.ceil(len(items) / training.batch)):
+        progress.optimiser.zero_grad()
+        batch_loss = loss(network, torch.from_numpy(items[chosen]))
+        batch_loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), training.gradient_norm)
+        progress.optimiser.step()
+        total += float(batch_loss.detach()) * len(chosen)
+    return total / len(items)
+
+
+@torch.inference_mode()
+def _evaluate(network: nn.Module, loss: Loss, items: FloatArray) -> float:
+    network.eval()
+    total = 0.0
+    for start in range(0, len(items), _EVALUATED):
+        batch = torch.from_numpy(items[start : start + _EVALUATED])
+        total += float(loss(network, batch)) * len(batch)
+    return total / len(items)
+
+
+class _Progress:
+    """How far a training run has come, and its round trip through named arrays."""
+
+    def __init__(self, network: nn.Module, training: TrainingSpec, seed: int) -> None:
+        self.network, self.training, self.seed = network, training, seed
+        self.optimiser = torch.optim.AdamW(
+            network.parameters(), training.learning_rate, weight_decay=training.weight_decay
+        )
+        self.losses: list[float] = []
+        self.best_epoch = 0
+        self.best = _copy(network.state_dict())
+
+    @property
+    def best_loss(self) -> float:
+        return self.losses[self.best_epoch - 1] if self.losses else np.inf
+
+    @property
+    def epochs_since_best(self) -> int:
+        return len(self.losses) - self.best_epoch
+
+    def note(self, loss: float, *, is_best: bool) -> None:
+        self.losses.append(loss)
+        if is_best:
+            self.best_epoch = len(self.losses)
+            self.best = _copy(self.network.state_dict())
+
+    def arrays(self) -> Arrays:
+        found: Arrays = {
+            "seed": np.array(self.seed, dtype=np.uint64),
+            "losses": np.array(self.losses, dtype=np.float64),
+            "best_epoch": np.array(self.best_epoch, dtype=np.int64),
+        }
+        found |= network_arrays(self.network.state_dict(), "network/")
+        found |= network_arrays(self.best, "best/")
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            found |= network_arrays(moments, f"optimiser/{index}/")
+        return found
+
+    def resume(self, arrays: Arrays | None) -> None:
+        """Go on from saved arrays; those of another seed belong to another run."""
+        if arrays is None or int(arrays["seed"]) != self.seed:
+            return
+        self.losses = arrays["losses"].tolist()
+        self.best_epoch = int(arrays["best_epoch"])
+        self.network.load_state_dict(network_state(arrays, "network/"))
+        self.best = network_state(arrays, "best/")
+        state = self.optimiser.state_dict()
+        for index in range(len(state["param_groups"][0]["params"])):
+            state["state"][index] = network_state(arrays, f"optimiser/{index}/")
+        self.optimiser.load_state_dict(state)
+
+
+def network_arrays(state: dict[str, Tensor], prefix: str) -> Arrays:
+    """Return tensors as named arrays, `prefix` before each name."""
+    return {prefix + name: tensor.detach().numpy().copy() for name, tensor in state.items()}
+
+
+def network_state(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
+    """Return the arrays whose names begin with `prefix` as tensors, the prefix taken off."""
+    return {
+        name.removeprefix(prefix): torch.from_numpy(np.array(array))
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
