@@ -51,8 +51,12 @@ def write_video(
     path.parent.mkdir(parents=True, exist_ok=True)
     number = -1
     try:
-        with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001))
+        with av.open(
+            str(path), "w", format="mp4", options={"movflags": "+faststart"}
+        ) as container:
+            stream = container.add_stream(
+                "libx264", rate=Fraction(rate).limit_denominator(1001)
+            )
             stream.height, stream.width = (side + side % 2 for side in first.shape[:2])
             stream.pix_fmt = "yuv420p"
             stream.codec_context.thread_count = 1
