@@ -1,1 +1,4 @@
-"""TODO."""
+"""What is true of videos: label files, and in time one adapter per public data set.
+
+`labels` reads the generic label file.
+"""
