@@ -28,6 +28,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self, TypeVar
 
+from typing_extensions import override
+
 from anomaly.errors import AnomalyError, SpecError, StoreError, TransientError, VideoError
 from anomaly.spec import from_dict, to_dict
 from anomaly.video import DecodeReport, FrameBatch, PixelSpec, Video
@@ -58,6 +60,7 @@ class DecoderDied(VideoError):  # noqa: N818 - an event at the decoder, which a 
         super().__init__(code, message)
         self.again_with = again_with
 
+    @override
     def __reduce__(self) -> tuple[type[DecoderDied], tuple[str, str, str]]:  # type: ignore[override]
         return (DecoderDied, (self.code, str(self), self.again_with))
 

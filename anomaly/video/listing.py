@@ -138,23 +138,14 @@ def list_folder(
         here = _place(folder)
         if here is None or here == own or here in above:
             continue
-        images: list[os.DirEntry[str]] = []
-        for entry in _scan(folder):
-            uri = prefix + entry.name
-            if entry.name.startswith("."):
-                continue
-            if is_numbered_image(entry.name):
-                images.append(entry)
-            elif is_video(entry.name):
-                found = None if excludes.file(uri) else _found_entry(entry, uri)
-                if found is not None:
-                    yield found
-            elif _may_enter(entry, uri, excludes, max_depth):
-                waiting.append((entry.path, uri + "/", above | {here}))
-        if len(images) > 1:
-            yield _found_frames(
-                folder, prefix, [(entry.name, *_facts(entry)) for entry in images]
-            )
+        entries = [entry for entry in _scan(folder) if not entry.name.startswith(".")]
+        yield from _videos(folder, prefix, entries, excludes)
+        if max_depth is None or prefix.count("/") < max_depth:
+            waiting += [
+                (entry.path, f"{prefix}{entry.name}/", above | {here})
+                for entry in entries
+                if _is_folder(entry) and not excludes.folder(prefix + entry.name)
+            ]
 
 
 def list_s3(
@@ -319,11 +310,24 @@ def _list_column(path: Path, names: Iterable[str]) -> str:
     )
 
 
-def _may_enter(
-    entry: os.DirEntry[str], uri: str, excludes: Excludes, max_depth: int | None
-) -> bool:
-    deep_enough = max_depth is not None and uri.count("/") + 1 >= max_depth + 1
-    return not deep_enough and entry.is_dir() and not excludes.folder(uri)
+def _videos(
+    folder: str, prefix: str, entries: list[os.DirEntry[str]], excludes: Excludes
+) -> Iterator[Found]:
+    """Yield the videos among the entries of one folder."""
+    for entry in entries:
+        uri = prefix + entry.name
+        if is_video(entry.name) and not excludes.file(uri) and entry.is_file():
+            yield Found(uri, entry.path, *_facts(entry))
+    images = [(e.name, *_facts(e)) for e in entries if is_numbered_image(e.name)]
+    if len(images) > 1:
+        yield _found_frames(folder, prefix, images)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _place(folder: str) -> tuple[int, int] | None:
@@ -356,10 +360,6 @@ def _facts(entry: os.DirEntry[str] | Path) -> tuple[int, str]:
     except OSError:
         return 0, "0"
     return facts.st_size, str(facts.st_mtime_ns)
-
-
-def _found_entry(entry: os.DirEntry[str], uri: str) -> Found | None:
-    return Found(uri, entry.path, *_facts(entry)) if entry.is_file() else None
 
 
 def _found_frames(location: str, uri: str, images: list[tuple[str, int, str]]) -> Found:

@@ -62,7 +62,7 @@ def local_copy(
         yield _fetch(file, Path(spool), open_s3(storage_options or {}))
 
 
-def _fetch(file: VideoFile, spool: Path, fs: Any) -> tuple[Path, str]:  # noqa: ANN401 - s3fs has no types
+def _fetch(file: VideoFile, spool: Path, fs: Any) -> tuple[Path, str]:
     """Copy a video from S3 into a folder and return the copy and its content hash."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -84,7 +84,7 @@ def _fetch(file: VideoFile, spool: Path, fs: Any) -> tuple[Path, str]:  # noqa: 
     return path, digest.hexdigest()
 
 
-def _fetch_images(file: VideoFile, spool: Path, fs: Any, digest: ContentHash) -> int:  # noqa: ANN401
+def _fetch_images(file: VideoFile, spool: Path, fs: Any, digest: ContentHash) -> int:
     infos = fs.find(file.location, maxdepth=1, detail=True)
     objects = {PurePosixPath(key).name: (key, info["size"]) for key, info in infos.items()}
     names = sorted(filter(is_numbered_image, objects), key=natural_key)
@@ -98,12 +98,14 @@ def _fetch_images(file: VideoFile, spool: Path, fs: Any, digest: ContentHash) ->
     return total
 
 
-def _fetch_object(key: str, path: Path, fs: Any, digest: ContentHash) -> int:  # noqa: ANN401
+def _fetch_object(key: str, path: Path, fs: Any, digest: ContentHash) -> int:
     total = 0
-    with fs.open(key, "rb", block_size=_CHUNK_BYTES, cache_type="readahead") as source:
-        with path.open("wb") as copy:
-            while data := source.read(_CHUNK_BYTES):
-                digest.update(data)
-                copy.write(data)
-                total += len(data)
+    with (
+        fs.open(key, "rb", block_size=_CHUNK_BYTES, cache_type="readahead") as source,
+        path.open("wb") as copy,
+    ):
+        while data := source.read(_CHUNK_BYTES):
+            digest.update(data)
+            copy.write(data)
+            total += len(data)
     return total

@@ -27,7 +27,7 @@ def send(connection: socket.socket, header: dict[str, Any], *arrays: NDArray[Any
     text = json.dumps(header).encode()
     connection.sendall(_LENGTH.pack(len(text)) + text)
     for array in arrays:
-        connection.sendall(memoryview(array).cast("B"))
+        connection.sendall(array.data.cast("B"))
 
 
 def receive(connection: socket.socket) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def receive_batch(connection: socket.socket, header: dict[str, Any]) -> FrameBat
     index_B = np.empty(len(pixels_BHWC), dtype=np.int64)
     seconds_B = np.empty(len(pixels_BHWC), dtype=np.float64)
     for array in (index_B, seconds_B, pixels_BHWC):
-        _fill(connection, memoryview(array).cast("B"))
+        _fill(connection, array.data.cast("B"))
     return FrameBatch(pixels_BHWC, index_B, seconds_B)
 
 

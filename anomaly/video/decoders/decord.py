@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from anomaly.errors import SpecError, VideoError
 from anomaly.video import PixelSpec, Video
 from anomaly.video.decoders import Decoder, Picture, scaled
@@ -21,6 +23,7 @@ class DecordDecoder(Decoder):
 
     name = "decord"
 
+    @override
     def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
         reader = _open(path)
         self.beat()

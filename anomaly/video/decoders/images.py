@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from anomaly.errors import VideoError
 from anomaly.video import PixelSpec, Video
@@ -24,6 +25,7 @@ class ImagesDecoder(Decoder):
 
     name = "images"
 
+    @override
     def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
         images = numbered_images(path)
         self.n_frames = len(images)

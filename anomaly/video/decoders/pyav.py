@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from anomaly.errors import VideoError
 from anomaly.video import PixelSpec
@@ -55,6 +56,7 @@ class PyavDecoder(Decoder):
 
     name = "pyav"
 
+    @override
     def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
         timeline = read_timeline(path, self.beat)
         self.n_frames = len(timeline.rank_N)
@@ -160,7 +162,7 @@ def build_timeline(
     reorder = _LONGEST_REORDER if reorders and not times_are_exact else 0
     if np.any(times_N == UNKNOWN):
         numbers = np.arange(len(times_N), dtype=np.int64)
-        return Timeline(numbers, numbers * seconds_per_frame, reorder)
+        return Timeline(numbers, np.multiply(numbers, seconds_per_frame), reorder)
     stretch_N = np.zeros(len(times_N), dtype=np.int64)
     if not np.any(decoded_N == UNKNOWN):
         stretch_N[1:] = np.cumsum(decoded_N[1:] < decoded_N[:-1])
