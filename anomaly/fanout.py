@@ -82,8 +82,7 @@ def _one_pool(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int, failed: list[Item]
 ) -> Iterator[Result]:
     """Yield results until all is done or the pool breaks; what got none goes to `failed`."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(items)), context, initializer=_follow_parent)
+    pool = start_pool(min(workers, len(items)))
     pending: dict[Future[Result], Item] = {}
     waiting = deque(items)
     try:
@@ -98,12 +97,23 @@ def _one_pool(
             if failed and not pending:
                 break
     except BaseException:
-        for child in multiprocessing.active_children():
-            child.kill()
+        kill_children()
         raise
     finally:
         failed += waiting
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def start_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of fresh local processes that die with this one; the caller shuts it down."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, initializer=_follow_parent)
+
+
+def kill_children() -> None:
+    """Kill what this process's pools are doing: after an error nobody waits for it."""
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 def _finished(pending: dict[Future[Result], Item], failed: list[Item]) -> Iterator[Result]:

@@ -1,0 +1,58 @@
+"""The deployments, one a flow and named like it; `prefect.yaml` says the same to Prefect's own command.
+
+One `nightly-scan` at a time. A night that begins while the last one still runs is cancelled, not queued:
+the running one, or the next, does all that is new, so nothing is lost, nights never pile up, and a slot
+left over from a killed run shows as Cancelled instead of waiting for ever without a word.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from prefect import Flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+
+from flows.evaluate import evaluate
+from flows.extract_features import extract_features
+from flows.nightly_scan import nightly_scan
+from flows.score_archive import score_archive
+from flows.settings import load_settings
+from flows.train_detector import train_detector
+
+WORK_POOL = "anomaly"
+TAG = "archive-anomaly"
+
+FLOWS: tuple[Flow[..., Any], ...] = (
+    extract_features,
+    train_detector,
+    score_archive,
+    evaluate,
+    nightly_scan,
+)
+
+
+def deployments() -> list[RunnerDeployment]:
+    """Return the deployment of each flow; only the nightly one has a schedule, from the settings."""
+    return [_nightly() if one is nightly_scan else _on_demand(one) for one in FLOWS]
+
+
+def _on_demand(one: Flow[..., Any]) -> RunnerDeployment:
+    made = one.to_deployment(one.name, tags=[TAG], entrypoint_type=EntrypointType.MODULE_PATH)
+    return cast("RunnerDeployment", made)
+
+
+def _nightly() -> RunnerDeployment:
+    settings = load_settings()
+    made = nightly_scan.to_deployment(
+        nightly_scan.name,
+        tags=[TAG, "nightly"],
+        schedule=Cron(settings.cron, timezone=settings.time_zone),
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+        ),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    return cast("RunnerDeployment", made)

@@ -1,0 +1,40 @@
+"""`extract-features`: store the features of every video of an archive that has none yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.client.schemas.objects import State
+
+from anomaly.features import recipe
+from anomaly.verbs.extract import extract
+from anomaly.video import ArchiveSpec
+from flows.artifacts import publish_bad_files, publish_summary
+from flows.runs import archive_flow, end, engine, workplace
+
+
+@archive_flow("extract-features")
+def extract_features(
+    archive: ArchiveSpec | None = None,
+    root: str = "",
+    videos: tuple[str, ...] = (),
+    backbones: tuple[str, ...] = ("motion",),
+    backbone_parameters: dict[str, Any] | None = None,
+    decoder: str = "pyav",
+) -> State[dict[str, Any]]:
+    """Store the features of every video that has none yet.
+
+    Args:
+        archive: where the videos are; empty: the archive of the settings
+        root: folder or s3:// prefix of everything stored; empty: the root of the settings
+        videos: globs of the videos to do; empty: all
+        backbones: where features come from; see `anomaly list backbones`
+        backbone_parameters: parameters of the backbones; see `anomaly show backbone NAME`
+        decoder: see `anomaly list decoders`
+    """
+    spec, place = workplace(archive, root)
+    recipes = [recipe(name, backbone_parameters, decoder=decoder) for name in backbones]
+    summary = extract(place, spec, recipes, videos=videos, fan_out=engine())
+    publish_summary(summary.to_json())
+    publish_bad_files(summary.troubled)
+    return end(summary.to_json(), summary.troubled)
