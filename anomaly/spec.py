@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -25,7 +25,8 @@ def spec(cls: type[T]) -> type[T]:
     A string under a field documents it; the text becomes CLI help and the Prefect form.
     (A dataclass and not a `BaseModel`: Prefect's `task.map` deals models out field by field.)
     """
-    return pydantic_dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
+    made = pydantic_dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
+    return cast("type[T]", made)
 
 
 def to_dict(value: Any) -> dict[str, Any]:

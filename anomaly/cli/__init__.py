@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import click
+from typing_extensions import override
 
 VERBS = {
     "demo": "Make a small archive, run everything over it, open the report.",
@@ -36,11 +37,13 @@ VERBS = {
 class Verbs(click.Group):
     """Finds verbs by name and imports one only when it is called."""
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return our verbs in the order of a day's work, then those of other packages."""
         del ctx
         return [*VERBS, *sorted(point.name for point in entry_points(group="anomaly.commands"))]
 
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one verb."""
         del ctx
@@ -53,6 +56,7 @@ class Verbs(click.Group):
             return plugin
         return None
 
+    @override
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -63,6 +67,7 @@ class Verbs(click.Group):
             raise click.UsageError(str(unknown_name("verb", args[0], self.list_commands(ctx))))
         return super().resolve_command(ctx, args)
 
+    @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
         rows = [(name, VERBS.get(name, "(plug-in)")) for name in self.list_commands(ctx)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from anomaly.fanout import FanOut, process_pool
 from anomaly.scores import ScoreSpec
 from anomaly.storage import open_root
 from anomaly.video import ArchiveSpec
+
+if TYPE_CHECKING:
+    from anomaly.verbs.query import Form
 
 SOME_VIDEOS_FAILED = 3
 
@@ -351,7 +354,7 @@ def report(root: str, archive: ArchiveSpec, *, checkpoint: str, as_json: bool) -
     ),
     archive=False,
 )
-def query(root: str, *, sql: str, form: str, as_json: bool) -> None:
+def query(root: str, *, sql: str, form: Form, as_json: bool) -> None:
     """Ask DuckDB: views scores, current_scores, events, catalog, evaluations."""
     from anomaly.verbs.query import query as run
     from anomaly.verbs.query import write_answer
