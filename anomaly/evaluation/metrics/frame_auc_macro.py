@@ -1,0 +1,18 @@
+"""Mean AUC of single videos; those with one class have none and are left out, and counted."""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+from anomaly.evaluation.curves import Clip
+from anomaly.evaluation.metrics import PerClipMetric, clip_area
+
+
+class FrameAucMacro(PerClipMetric):
+    """Mean over videos with both classes of the area under their own ROC curve."""
+
+    meaning = "mean over the videos with both classes of their own AUC"
+
+    @override
+    def of_clip(self, clip: Clip) -> float:
+        return clip_area(clip)

@@ -1,0 +1,18 @@
+"""The headline: one ROC curve over the frames of all videos."""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+from anomaly.evaluation.curves import Curve, Floats, area
+from anomaly.evaluation.metrics import PooledMetric
+
+
+class FrameAucMicro(PooledMetric):
+    """Area under one ROC curve over all frames of all videos."""
+
+    meaning = "one ROC curve over the frames of all videos, no per-video normalisation"
+
+    @override
+    def of_curve(self, curve: Curve) -> Floats:
+        return area(curve)

@@ -1,0 +1,95 @@
+"""The table of all evaluations: one row per archive, checkpoint, label set and metric."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from anomaly.evaluation.evaluate import Evaluation
+from anomaly.storage import Root
+
+RESULTS_KEY = "evaluations/results.parquet"
+
+RESULTS_SCHEMA = pa.schema(
+    [
+        ("archive", pa.string()),
+        ("checkpoint", pa.string()),
+        ("label_set", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("frames", pa.int64()),
+        ("videos", pa.int64()),
+        ("videos_left_out", pa.int64()),
+        ("evaluated_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+def init_results(root: Root) -> None:
+    """Write an empty table where there is none."""
+    root.update(
+        RESULTS_KEY, lambda found: None if found else _file(RESULTS_SCHEMA.empty_table())
+    )
+
+
+def record(root: Root, archive: str, checkpoint: str, evaluation: Evaluation) -> None:
+    """Put the figures into the table, in place of earlier ones of the same three names.
+
+    Figures that have not changed keep their date, so evaluating again changes nothing.
+    """
+    fresh = _rows(archive, checkpoint, evaluation)
+
+    def change(found: bytes | None) -> bytes | None:
+        table = (
+            RESULTS_SCHEMA.empty_table() if found is None else pq.read_table(io.BytesIO(found))
+        )
+        same = pc.and_(
+            pc.and_(
+                pc.equal(table["archive"], archive), pc.equal(table["checkpoint"], checkpoint)
+            ),
+            pc.equal(table["label_set"], evaluation.label_set),
+        )
+        earlier = table.filter(same).drop_columns("evaluated_at")
+        if earlier.equals(fresh.drop_columns("evaluated_at")):
+            return None
+        merged = pa.concat_tables([table.filter(pc.invert(same)), fresh])
+        order = ["archive", "checkpoint", "label_set", "metric"]
+        return _file(merged.sort_by([(name, "ascending") for name in order]))
+
+    root.update(RESULTS_KEY, change)
+
+
+def _rows(archive: str, checkpoint: str, evaluation: Evaluation) -> pa.Table:
+    now = datetime.now(UTC)
+    rows = []
+    for name, figure in sorted(evaluation.figures.items()):
+        low, high = figure.interval or (None, None)
+        left_out = evaluation.videos_left_out_of_macro if name == "frame_auc_macro" else 0
+        rows.append(
+            {
+                "archive": archive,
+                "checkpoint": checkpoint,
+                "label_set": evaluation.label_set,
+                "metric": name,
+                "value": figure.value,
+                "low": low,
+                "high": high,
+                "frames": evaluation.frames,
+                "videos": evaluation.videos,
+                "videos_left_out": left_out,
+                "evaluated_at": now,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=RESULTS_SCHEMA)
+
+
+def _file(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()

@@ -1,0 +1,72 @@
+"""Evaluations as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anomaly.evaluation.metrics import metrics
+
+
+def to_markdown(summary: Mapping[str, Any]) -> str:
+    """Return the figures of an evaluation's JSON as a Markdown table, what was counted below."""
+    header = ["metric", "value", "95 % interval", "convention"]
+    rows = [header, ["---", "---:", "---", "---"], *_figures(summary), *_sanity(summary)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{table}\n\n{_counts(summary)}\n"
+
+
+def to_text(summary: Mapping[str, Any]) -> str:
+    """Return the same as aligned columns for a terminal."""
+    rows = [
+        ["metric", "value", "95 % interval", "convention"],
+        *_figures(summary),
+        *_sanity(summary),
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]
+        )
+        for row in rows
+    ]
+    return "\n".join([*(line.rstrip() for line in lines), "", _counts(summary)])
+
+
+def _figures(summary: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    for name in metrics().names():
+        if name in summary:
+            around = summary.get(f"{name}_interval")
+            shown = f"{around[0]:.3f} to {around[1]:.3f}" if around else "-"
+            rows.append([name, _number(summary[name]), shown, metrics().get(name).meaning])
+    return rows
+
+
+def _sanity(summary: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [
+            f"sanity: {name}",
+            _number(value),
+            "-",
+            "frame_auc_micro of a scorer that knows nothing",
+        ]
+        for name, value in summary.get("sanity", {}).items()
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _counts(summary: Mapping[str, Any]) -> str:
+    counted = (
+        f"{summary['frames']} frames of {summary['videos']} videos count; "
+        f"{summary['frames_ignored']} are ignored, {summary['frames_without_score']} have no score. "
+        f"Macro leaves out {summary['videos_left_out_of_macro']} videos with one class. "
+        f"Labels {summary['label_set']}."
+    )
+    lines = [counted, summary["protocol"]]
+    if summary.get("reason"):
+        lines.append(f"Figures are missing: {summary['reason']}.")
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""What every metric promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly.evaluation.bootstrap import interval
+from anomaly.evaluation.curves import Clip
+from anomaly.evaluation.metrics import metrics
+
+NAMES = metrics().names()
+
+
+def clips(seed: int = 0, videos: int = 12, frames: int = 200) -> list[Clip]:
+    generator = np.random.default_rng(seed)
+    made = []
+    for number in range(videos):
+        abnormal_T = np.zeros(frames, dtype=bool)
+        start = generator.integers(0, frames - 40)
+        abnormal_T[start : start + 40] = number % 4 != 0
+        score_T = generator.gamma(2.0, size=frames) + abnormal_T * 1.5
+        made.append(Clip(f"{number}.mp4", score_T, abnormal_T))
+    return made
+
+
+@pytest.fixture(params=NAMES)
+def metric(request):
+    return metrics().get(request.param)()
+
+
+def test_the_folder_holds_the_conventions_that_are_promised() -> None:
+    assert set(NAMES) >= {
+        "frame_auc_micro",
+        "frame_auc_micro_normalised",
+        "frame_auc_macro",
+        "frame_auc_macro_padded",
+        "average_precision",
+        "eer",
+    }
+
+
+def test_a_metric_says_its_convention(metric) -> None:
+    assert metric.meaning
+
+
+def test_its_value_is_a_share(metric) -> None:
+    assert 0 <= metric.value(clips()) <= 1
+
+
+def test_the_order_of_videos_does_not_matter(metric) -> None:
+    made = clips()
+    np.testing.assert_allclose(metric.value(made), metric.value(made[::-1]), rtol=1e-12)
+
+
+def test_a_video_that_counts_twice_counts_like_two(metric) -> None:
+    made = clips()
+    weights_RV = np.array([[2, 0, 1, 0, 3, 1, 1, 0, 1, 1, 1, 1]])
+    repeated = [
+        clip for clip, count in zip(made, weights_RV[0], strict=True) for _ in range(count)
+    ]
+    (weighted,) = metric.resampled(made, weights_RV)
+    np.testing.assert_allclose(weighted, metric.value(repeated), atol=1e-3)
+
+
+def test_its_interval_holds_its_value_and_depends_on_the_seed_alone(metric) -> None:
+    made = clips()
+    low, high = interval(metric, made, np.random.default_rng(3))
+    assert low < metric.value(made) < high
+    assert interval(metric, made, np.random.default_rng(3)) == (low, high)
+
+
+def test_a_single_video_has_no_interval(metric) -> None:
+    assert interval(metric, clips(videos=1), np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize("abnormal", [True, False])
+def test_one_class_alone_gives_no_number_unless_padding_adds_the_other(
+    metric, abnormal
+) -> None:
+    one_class = [Clip("a", np.arange(5.0) + 1, np.full(5, abnormal))]
+    value = metric.value(one_class)
+    padded = type(metric).__name__ == "FrameAucMacroPadded"
+    assert np.isfinite(value) if padded else np.isnan(value)
+
+
+def test_a_video_without_frames_changes_nothing(metric) -> None:
+    empty = Clip("empty", np.zeros(0), np.zeros(0, dtype=bool))
+    np.testing.assert_allclose(metric.value([*clips(), empty]), metric.value(clips()))

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from anomaly.datasets.labels import Interval, LabelSet, Truth
+from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores
+from anomaly.evaluation.results import RESULTS_KEY, RESULTS_SCHEMA, init_results, record
+from anomaly.storage import open_root
+
+
+def evaluation(label_set: str = "cafe", shift: float = 0.0) -> Evaluation:
+    scores = {
+        name: VideoScores(np.arange(9), np.arange(9.0) + shift * (name == "a"))
+        for name in "abc"
+    }
+    truth = {name: Truth(9, (Interval(2, 5, "x"),)) for name in "ab"} | {"c": Truth(9)}
+    return evaluate_scores(scores, LabelSet(label_set, truth))
+
+
+def rows(folder: Path) -> list[dict]:
+    return pq.read_table(folder / RESULTS_KEY).to_pylist()
+
+
+def test_an_empty_root_has_a_table_with_all_columns(tmp_path: Path) -> None:
+    root = open_root(str(tmp_path))
+    init_results(root)
+    init_results(root)
+    table = pq.read_table(tmp_path / RESULTS_KEY)
+    assert table.schema.equals(RESULTS_SCHEMA)
+    assert table.num_rows == 0
+
+
+def test_every_figure_becomes_a_row(tmp_path: Path) -> None:
+    record(open_root(str(tmp_path)), "archive", "knn", evaluation())
+    found = {row["metric"]: row for row in rows(tmp_path)}
+    assert len(found) == 6
+    macro = found["frame_auc_macro"]
+    assert macro["value"] == evaluation().figures["frame_auc_macro"].value
+    assert (macro["frames"], macro["videos"], macro["videos_left_out"]) == (27, 3, 1)
+    assert found["frame_auc_micro"]["videos_left_out"] == 0
+    assert found["frame_auc_micro"]["low"] <= found["frame_auc_micro"]["high"]
+
+
+def test_evaluating_again_changes_nothing_and_new_figures_replace_old(tmp_path: Path) -> None:
+    root = open_root(str(tmp_path))
+    record(root, "archive", "knn", evaluation())
+    before = (tmp_path / RESULTS_KEY).read_bytes()
+    record(root, "archive", "knn", evaluation())
+    assert (tmp_path / RESULTS_KEY).read_bytes() == before
+    record(root, "archive", "knn", evaluation(shift=3.0))
+    assert len(rows(tmp_path)) == 6
+    assert (tmp_path / RESULTS_KEY).read_bytes() != before
+
+
+def test_other_archives_checkpoints_and_labels_are_kept(tmp_path: Path) -> None:
+    root = open_root(str(tmp_path))
+    for archive, checkpoint, labels in [("a", "x", "1"), ("b", "x", "1"), ("a", "y", "1")]:
+        record(root, archive, checkpoint, evaluation(labels))
+    record(root, "a", "x", evaluation("2"))
+    assert len(rows(tmp_path)) == 24
