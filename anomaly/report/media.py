@@ -6,44 +6,33 @@ therefore kept in the root: three small JPEG pictures and a few seconds of H.264
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from anomaly.video.spool import local_copy
 from numpy.typing import NDArray
 
 from anomaly.errors import VideoError
+from anomaly.report import clip_span
 from anomaly.scores.events import Event
 from anomaly.storage import Root, quote
 from anomaly.video import FrameBatch, PixelSpec, VideoFile
 from anomaly.video.decode import DecodeProcess
 from anomaly.video.encode import write_video
+from anomaly.video.spool import local_copy
 
 Picture = NDArray[np.uint8]
 
-CLIP_SECONDS = 8.0
-"""longest clip; it holds the peak"""
-LEAD_SECONDS = 1.5
-"""how much of what came before an event, and after it, a clip shows"""
 CLIP_FRAMES_PER_SECOND = 12
 _CLIP_PIXELS = PixelSpec(resize="limit_height", height=240)
 _SMALL_HEIGHT_PIXELS = 120
 _JPEG_QUALITY = 72
+_CLIP_CRF = 27
 _AMBER = (255, 176, 32)
-
-
-def clip_span(event: Event) -> tuple[float, float]:
-    """Return the stretch of the video that the clip of an event shows, in seconds."""
-    start = max(0.0, event.start_seconds - LEAD_SECONDS)
-    stop = event.stop_seconds + LEAD_SECONDS
-    if stop - start > CLIP_SECONDS:
-        start = max(start, min(event.peak_seconds - CLIP_SECONDS / 2, stop - CLIP_SECONDS))
-        stop = start + CLIP_SECONDS
-    return start, stop
 
 
 def cut_events(
@@ -59,21 +48,21 @@ def cut_events(
     """
     keys = [_keys(file, content, event) for event in events]
     missing = [
-        _Cut(event=event, keys=names)
+        (event, names)
         for event, names in zip(events, keys, strict=True)
         if not all(root.exists(key) for key in names.values())
     ]
+    made: dict[str, bytes] = {}
     if missing:
         with local_copy(file) as (path, found), DecodeProcess() as process:
             if found != content:
-                raise VideoError(
-                    "changing", f"{file.uri} changed since it was scored; no media cut."
-                )
-            _decode(process, path, file, missing)
-    for cut in missing:
-        if cut.pictures:
-            cut.publish(root)
-    nothing = {cut.keys["clip"] for cut in missing if not cut.pictures}
+                raise VideoError("changing", f"{file.uri} changed since it was scored.")
+            made = process.decode(
+                path, file.kind, _CLIP_PIXELS, lambda stream: _cut_all(stream, missing)
+            )
+    for key, data in made.items():
+        root.publish(key, data)
+    nothing = {names["clip"] for _, names in missing} - set(made)
     return [
         event if names["clip"] in nothing else _with_keys(event, names)
         for event, names in zip(events, keys, strict=True)
@@ -100,19 +89,31 @@ def _keys(file: VideoFile, content: str, event: Event) -> dict[str, str]:
     }
 
 
-def _decode(process: DecodeProcess, path: Path, file: VideoFile, cuts: Sequence[_Cut]) -> None:
-    """Show every frame to the cuts that wait for it, until none waits any more."""
-    waiting = sorted(cuts, key=lambda cut: cut.begins_seconds)
-    for batch in process.frames(path, file.kind, _CLIP_PIXELS):
+def _cut_all(
+    stream: Iterable[FrameBatch], wanted: Sequence[tuple[Event, dict[str, str]]]
+) -> dict[str, bytes]:
+    """Show every frame to the cuts that wait for it; return finished files by key.
+
+    A cut is encoded and let go as soon as it has all its frames: however many events a video has,
+    only those under way are in memory.
+    """
+    cuts = [_Cut(event=event, keys=names) for event, names in wanted]
+    cuts.sort(key=lambda cut: cut.begins_seconds)
+    made: dict[str, bytes] = {}
+    for batch in stream:
         for position in range(len(batch)):
             seconds = float(batch.seconds_B[position])
-            for cut in waiting:
-                if cut.begins_seconds > seconds:
-                    break
+            under_way = itertools.takewhile(lambda cut: cut.begins_seconds <= seconds, cuts)  # noqa: B023 - used at once
+            for cut in list(under_way):
                 cut.look(batch, position)
-            waiting = [cut for cut in waiting if not cut.is_done]
-        if not waiting:
-            return
+                if cut.is_done:
+                    made |= cut.files()
+                    cuts.remove(cut)
+        if not cuts:
+            return made
+    for cut in cuts:
+        made |= cut.files()
+    return made
 
 
 @dataclass(kw_only=True)
@@ -126,8 +127,13 @@ class _Cut:
     latest: Picture | None = None
 
     @property
+    def _span(self) -> tuple[float, float]:
+        event = self.event
+        return clip_span(event.start_seconds, event.peak_seconds, event.stop_seconds)
+
+    @property
     def begins_seconds(self) -> float:
-        return min(self.event.start_seconds, clip_span(self.event)[0])
+        return min(self.event.start_seconds, self._span[0])
 
     @property
     def wanted_frames(self) -> dict[str, int]:
@@ -139,12 +145,12 @@ class _Cut:
 
     @property
     def is_done(self) -> bool:
-        return len(self.pictures) == 3 and self._tick_seconds >= clip_span(self.event)[1]
+        return len(self.pictures) == 3 and self._tick_seconds >= self._span[1]
 
     @property
     def _tick_seconds(self) -> float:
         """Time in the video of the next picture of the clip."""
-        return clip_span(self.event)[0] + len(self.clip) / CLIP_FRAMES_PER_SECOND
+        return self._span[0] + len(self.clip) / CLIP_FRAMES_PER_SECOND
 
     def look(self, batch: FrameBatch, position: int) -> None:
         """Take what is needed of a frame; a frame that is missing is replaced by the next one.
@@ -156,24 +162,24 @@ class _Cut:
         for name, frame in self.wanted_frames.items():
             if name not in self.pictures and batch.index_B[position] >= frame:
                 self.pictures[name] = picture.copy()
-        stop = clip_span(self.event)[1]
+        stop = self._span[1]
         while self._tick_seconds < min(seconds, stop):
             self.clip.append(picture.copy() if self.latest is None else self.latest)
         self.latest = picture.copy()
 
-    def publish(self, root: Root) -> None:
-        """Write the pictures and the clip under the root."""
+    def files(self) -> dict[str, bytes]:
+        """Return the encoded pictures and clip by key; nothing where no frame was seen."""
         if self.latest is None:
-            return
+            return {}
+        made = {}
         for name in self.wanted_frames:
             picture = self.pictures.get(name, self.latest)
-            large = name == "picture_peak"
-            shown = _with_place(picture, self.event) if large else _small(picture)
-            root.publish(self.keys[name], _jpeg(shown))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "clip.mp4"
-            write_video(path, self.clip or [self.latest], CLIP_FRAMES_PER_SECOND)
-            root.publish(self.keys["clip"], path.read_bytes())
+            is_peak = name == "picture_peak"
+            made[self.keys[name]] = _jpeg(
+                _with_place(picture, self.event) if is_peak else _small(picture)
+            )
+        made[self.keys["clip"]] = _mp4(self.clip or [self.latest])
+        return made
 
 
 def _with_place(picture: Picture, event: Event) -> Picture:
@@ -207,3 +213,10 @@ def _jpeg(picture: Picture) -> bytes:
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return encoded.tobytes()
+
+
+def _mp4(pictures: Sequence[Picture]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_video(path, pictures, CLIP_FRAMES_PER_SECOND, crf=_CLIP_CRF)
+        return path.read_bytes()
