@@ -8,6 +8,7 @@ in the project opens files of the root, Zarr apart (`zarr_store`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -21,15 +22,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import fsspec
 from filelock import FileLock
+from typing_extensions import override
 
-from anomaly.errors import SpecError, StoreError, TransientError
+from anomaly.errors import AnomalyError, SpecError, StoreError, TransientError
 
 LEASE_SECONDS = 60.0
 _SWAP_TRIES = 50
+_LOCK_FILES = 256
+_PASSING_ERRORS = frozenset(
+    {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EHOSTDOWN}
+)
+"""what a network file system says when it hiccups"""
 
 
 def quote(name: str) -> str:
@@ -77,8 +84,21 @@ class Root(ABC):
         """Write the object if it still has `version`; say whether that was so."""
 
     @abstractmethod
+    def size(self, prefix: str) -> int:
+        """Return the bytes of all objects below `prefix`."""
+
+    @abstractmethod
     def zarr_store(self, key: str) -> Any:
-        """Return the Zarr store that lives below `key`."""
+        """Return the Zarr store that lives below `key`; use it under `translated_errors`."""
+
+    @abstractmethod
+    def translated_errors(self, key: str) -> contextlib.AbstractContextManager[None]:
+        """Turn what the file system raises inside into errors of ours about `key`.
+
+        Raises:
+            TransientError: the store hiccupped (5xx, connection, timeout).
+            StoreError: it refused (permission, disk full, nothing there).
+        """
 
     @abstractmethod
     def address(self, key: str) -> str:
@@ -111,7 +131,9 @@ class Root(ABC):
             if wanted is None or wanted == found or self.swap(key, wanted, version):
                 return
             time.sleep(min(0.01 * 2**attempt, 1.0))
-        raise TransientError(f"{self.address(key)} kept changing under {_SWAP_TRIES} tries to update it.")
+        raise TransientError(
+            f"{self.address(key)} kept changing under {_SWAP_TRIES} tries to update it."
+        )
 
     def read_json(self, key: str) -> Any:
         """Return the object parsed as JSON, or None where there is none."""
@@ -161,20 +183,13 @@ def _checked(key: str) -> str:
     return key
 
 
-@contextlib.contextmanager
-def _disk_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"Cannot write {what}: {error.strerror or error}.") from error
-
-
 @dataclass(frozen=True)
 class LocalRoot(Root):
     """A root on a local (or mounted) file system."""
 
     url: str
 
+    @override
     def address(self, key: str) -> str:
         return str(self.path(key))
 
@@ -182,18 +197,31 @@ class LocalRoot(Root):
         """Return the local path of a key."""
         return Path(self.url, *_checked(key).split("/"))
 
-    def read(self, key: str) -> bytes | None:
+    @override
+    @contextlib.contextmanager
+    def translated_errors(self, key: str) -> Iterator[None]:
         try:
-            return self.path(key).read_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            return None
+            yield
+        except OSError as error:
+            raise _disk_error(self.address(key), error) from error
 
+    @override
+    def read(self, key: str) -> bytes | None:
+        with self.translated_errors(key):
+            try:
+                return self.path(key).read_bytes()
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                return None
+
+    @override
     def exists(self, key: str) -> bool:
-        return self.path(key).is_file()
+        with self.translated_errors(key):
+            return self.path(key).is_file()
 
+    @override
     def publish(self, key: str, data: bytes) -> None:
         path = self.path(key)
-        with _disk_errors(str(path)):
+        with self.translated_errors(key):
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
             try:
@@ -207,16 +235,18 @@ class LocalRoot(Root):
                 Path(temporary).unlink(missing_ok=True)
                 raise
 
+    @override
     def delete(self, key: str) -> None:
         import shutil
 
         path = self.path(key)
-        with _disk_errors(str(path)):
+        with self.translated_errors(key), contextlib.suppress(FileNotFoundError):
             if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path)
             else:
-                path.unlink(missing_ok=True)
+                path.unlink()
 
+    @override
     def keys(self, prefix: str) -> list[str]:
         base = self.path(prefix)
         found: list[str] = []
@@ -225,33 +255,48 @@ class LocalRoot(Root):
             found += [f"{inside}/{name}" for name in names if not name.startswith(".")]
         return sorted(found)
 
-    def folders(self, prefix: str) -> list[str]:
-        try:
-            entries = list(os.scandir(self.path(prefix)))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    @override
+    def size(self, prefix: str) -> int:
+        total = 0
+        for key in self.keys(prefix):
+            with contextlib.suppress(FileNotFoundError):
+                total += self.path(key).stat().st_size
+        return total
 
+    @override
+    def folders(self, prefix: str) -> list[str]:
+        with self.translated_errors(prefix):
+            try:
+                names = [path.name for path in self.path(prefix).iterdir()]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        return sorted(name for name in names if not name.startswith("."))
+
+    @override
     def read_versioned(self, key: str) -> tuple[bytes | None, str]:
         data = self.read(key)
         return data, "" if data is None else hashlib.sha256(data).hexdigest()
 
+    @override
     def swap(self, key: str, data: bytes, version: str) -> bool:
-        name = hashlib.sha256(key.encode()).hexdigest()[:24]
-        lock = self.path(f"leases/locks/{name}.lock")
-        with _disk_errors(str(lock)):
+        # Keys share a few lock files, so that locks do not pile up; nobody holds two at once.
+        number = int(hashlib.sha256(key.encode()).hexdigest(), 16) % _LOCK_FILES
+        lock = self.path(f"leases/locks/{number:02x}.lock")
+        with self.translated_errors(key):
             lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
-            if self.read_versioned(key)[1] != version:
-                return False
-            self.publish(key, data)
-            return True
+            with FileLock(lock):
+                if self.read_versioned(key)[1] != version:
+                    return False
+                self.publish(key, data)
+                return True
 
+    @override
     def zarr_store(self, key: str) -> Any:
         from zarr.storage import LocalStore
 
         return LocalStore(self.path(key))
 
+    @override
     def check_writable(self) -> None:
         path = Path(self.url)
         existing = next(folder for folder in (path, *path.parents) if folder.exists())
@@ -271,74 +316,108 @@ class ObjectRoot(Root):
 
     url: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    _retried: ClassVar[tuple[str, ...]] = ("503", "500", "SlowDown", "InternalError", "RequestTimeout")
 
     @property
+    @override
     def storage_options(self) -> Mapping[str, Any]:
         return self.options
 
     @property
     def fs(self) -> Any:
-        """The s3fs file system; listings are never cached, others write here too."""
+        """The s3fs file system of this process; listings are never cached, others write here."""
         return fsspec.filesystem("s3", use_listings_cache=False, **self.options)
 
+    @override
     def address(self, key: str) -> str:
         return f"{self.url}/{_checked(key)}"
 
+    @override
+    @contextlib.contextmanager
+    def translated_errors(self, key: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise _s3_error(self.address(key), error) from error
+
+    @override
     def read(self, key: str) -> bytes | None:
         return self.read_versioned(key)[0]
 
+    @override
     def exists(self, key: str) -> bool:
-        return bool(self.fs.isfile(self.address(key)))
+        with self.translated_errors(key):
+            try:
+                self._call("head_object", key)
+            except FileNotFoundError as error:
+                _check_bucket(error)
+                return False
+            return True
 
+    @override
     def publish(self, key: str, data: bytes) -> None:
-        with self._s3_errors(key):
+        with self.translated_errors(key):
             self.fs.pipe_file(self.address(key), data)
 
+    @override
     def delete(self, key: str) -> None:
-        with self._s3_errors(key), contextlib.suppress(FileNotFoundError):
+        with self.translated_errors(key), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.address(key), recursive=True)
 
+    @override
     def keys(self, prefix: str) -> list[str]:
-        with self._s3_errors(prefix):
-            skip = len(self.url.removeprefix("s3://")) + 1
-            return sorted(name[skip:] for name in self.fs.find(self.address(prefix)))
+        return sorted(self._sizes(prefix))
 
+    @override
+    def size(self, prefix: str) -> int:
+        return sum(self._sizes(prefix).values())
+
+    def _sizes(self, prefix: str) -> dict[str, int]:
+        with self.translated_errors(prefix):
+            found = self.fs.find(self.address(prefix), detail=True)
+        skip = len(self.url.removeprefix("s3://")) + 1
+        return {name[skip:]: int(facts["size"]) for name, facts in found.items()}
+
+    @override
     def folders(self, prefix: str) -> list[str]:
-        with self._s3_errors(prefix):
+        with self.translated_errors(prefix):
             try:
                 names = self.fs.ls(self.address(prefix), detail=False, refresh=True)
             except FileNotFoundError:
                 return []
-            return sorted({name.rstrip("/").rsplit("/", 1)[-1] for name in names})
+        return sorted({name.rstrip("/").rsplit("/", 1)[-1] for name in names})
 
+    @override
     def read_versioned(self, key: str) -> tuple[bytes | None, str]:
-        with self._s3_errors(key):
-            bucket, name, _ = self.fs.split_path(self.address(key))
-            try:
-                answer = self.fs.call_s3("get_object", Bucket=bucket, Key=name)
-            except FileNotFoundError:
-                return None, ""
-            return self._body(answer), answer["ETag"]
-
-    def _body(self, answer: Mapping[str, Any]) -> bytes:
         from fsspec.asyn import sync
 
-        data: bytes = sync(self.fs.loop, answer["Body"].read)
-        return data
+        with self.translated_errors(key):
+            try:
+                answer = self._call("get_object", key)
+            except FileNotFoundError as error:
+                _check_bucket(error)
+                return None, ""
+            data: bytes = sync(self.fs.loop, answer["Body"].read)
+            return data, answer["ETag"]
 
+    @override
     def swap(self, key: str, data: bytes, version: str) -> bool:
         condition = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
-        bucket, name, _ = self.fs.split_path(self.address(key))
-        with self._s3_errors(key):
+        with self.translated_errors(key):
             try:
-                self.fs.call_s3("put_object", Bucket=bucket, Key=name, Body=data, **condition)
-            except (OSError, ValueError) as error:
-                if _is_lost_swap(error):
+                self._call("put_object", key, Body=data, **condition)
+            except OSError as error:
+                if _s3_code(error) in _LOST_SWAP:
                     return False
                 raise
             return True
 
+    def _call(self, method: str, key: str, **arguments: Any) -> Any:
+        bucket, name, _ = self.fs.split_path(self.address(key))
+        return self.fs.call_s3(method, Bucket=bucket, Key=name, **arguments)
+
+    @override
     def zarr_store(self, key: str) -> Any:
         from zarr.storage import FsspecStore
 
@@ -346,40 +425,78 @@ class ObjectRoot(Root):
             self.address(key), storage_options={"use_listings_cache": False, **self.options}
         )
 
+    @override
     def check_writable(self) -> None:
         key = f"leases/probe-{uuid.uuid4().hex}"
         try:
             self.publish(key, b"")
             self.delete(key)
-        except (OSError, TransientError, StoreError) as error:
+        except (TransientError, StoreError) as error:
             raise SpecError(f"Root {self.url!r} cannot be written: {error}") from error
 
-    @contextlib.contextmanager
-    def _s3_errors(self, key: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
 
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except PermissionError as error:
-            raise StoreError(f"No permission for {self.address(key)}: {error}.") from error
-        except (OSError, BotoCoreError, ClientError) as error:
-            raise TransientError(f"{self.address(key)}: {error}") from error
+_LOST_SWAP = frozenset(
+    {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
+)
+"""S3's words for: somebody else came first"""
 
 
-def _is_lost_swap(error: BaseException) -> bool:
-    """Say whether S3 refused a conditional write because somebody else came first."""
-    seen: BaseException | None = error
-    while seen is not None:
-        response = getattr(seen, "response", None) or {}
-        code = str(response.get("Error", {}).get("Code", ""))
-        if code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409", "NoSuchKey"}:
-            return True
-        if "PreconditionFailed" in str(seen) or "At least one of the pre-conditions" in str(seen):
-            return True
-        seen = seen.__cause__
-    return False
+def _disk_error(what: str, error: OSError) -> StoreError | TransientError:
+    said = error.strerror or str(error)
+    if error.errno in _PASSING_ERRORS:
+        return TransientError(f"{what}: {said}.")
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StoreError(f"{what}: {said}. Free space, or name another place with --root.")
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return StoreError(
+            f"{what}: {said}. Make it writable, or name another place with --root."
+        )
+    return StoreError(f"{what}: {said}.")
+
+
+def _s3_error(what: str, error: Exception) -> StoreError | TransientError:
+    from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return StoreError(f"{what}: {error}. Give credentials in the environment or ~/.aws.")
+    if isinstance(error, PermissionError):
+        return StoreError(
+            f"{what}: no permission ({error}). Check the credentials and the policy."
+        )
+    if isinstance(error, FileNotFoundError):
+        missing = (
+            "there is no such bucket" if _s3_code(error) == "NoSuchBucket" else "not there"
+        )
+        return StoreError(f"{what}: {missing}.")
+    status = _s3_status(error)
+    if status is not None and 400 <= status < 500 and status not in {408, 429}:
+        return StoreError(f"{what}: refused ({error}).")
+    return TransientError(f"{what}: {error}")
+
+
+def _s3_answer(error: BaseException | None) -> Mapping[str, Any]:
+    """Return S3's own answer, which s3fs hides behind errors of Python."""
+    while error is not None:
+        answer: Mapping[str, Any] | None = getattr(error, "response", None)
+        if answer:
+            return answer
+        error = error.__cause__
+    return {}
+
+
+def _s3_code(error: BaseException) -> str:
+    return str(_s3_answer(error).get("Error", {}).get("Code", ""))
+
+
+def _s3_status(error: BaseException) -> int | None:
+    status = _s3_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return None if status is None else int(status)
+
+
+def _check_bucket(error: FileNotFoundError) -> None:
+    """Raise the error again when the whole bucket is missing."""
+    if _s3_code(error) == "NoSuchBucket":
+        raise error
 
 
 class _Lease:
@@ -389,6 +506,7 @@ class _Lease:
         self.root, self.key, self.seconds = root, key, seconds
         self.token = uuid.uuid4().hex
         self._done = threading.Event()
+        self._renewing = threading.Thread(target=self._renew, daemon=True)
 
     def take(self) -> bool:
         found, version = self.root.read_versioned(self.key)
@@ -396,27 +514,40 @@ class _Lease:
             return False
         if not self.root.swap(self.key, self._text(), version):
             return False
-        threading.Thread(target=self._renew, daemon=True).start()
+        self._renewing.start()
         return True
 
     def release(self) -> None:
         self._done.set()
+        self._renewing.join()
         found, _ = self.root.read_versioned(self.key)
-        if found and json.loads(found)["token"] == self.token:
+        # Reading and deleting are two steps: only a lease that nobody can have taken over is deleted.
+        if (
+            found
+            and time.time() < json.loads(found)["until"] - self.seconds / 3
+            and self._is_ours(found)
+        ):
             self.root.delete(self.key)
 
     def _renew(self) -> None:
         while not self._done.wait(self.seconds / 3):
-            found, version = self.root.read_versioned(self.key)
-            if not found or json.loads(found)["token"] != self.token or self._done.is_set():
-                return
-            self.root.swap(self.key, self._text(), version)
+            try:
+                found, version = self.root.read_versioned(self.key)
+                if not found or not self._is_ours(found):
+                    return
+                self.root.swap(self.key, self._text(), version)
+            except AnomalyError:
+                # The next turn tries again; a lease that cannot be renewed runs out by itself.
+                continue
+
+    def _is_ours(self, found: bytes) -> bool:
+        return bool(json.loads(found)["token"] == self.token)
 
     def _text(self) -> bytes:
         pid = os.getpid()
         holder = {
             "token": self.token,
-            "host": socket.gethostname(),
+            "host": _host(),
             "pid": pid,
             "started": _process_start(pid),
             "until": time.time() + self.seconds,
@@ -427,8 +558,18 @@ class _Lease:
 def _is_free(holder: Mapping[str, Any]) -> bool:
     if time.time() > holder["until"]:
         return True
-    here = holder["host"] == socket.gethostname()
-    return bool(here and _process_start(holder["pid"]) != holder["started"])
+    return bool(
+        holder["host"] == _host() and _process_start(holder["pid"]) != holder["started"]
+    )
+
+
+def _host() -> str:
+    """Return a name of the place in which process numbers mean something: a host, or a container."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()} {namespace}".strip()
 
 
 def _process_start(pid: int) -> str:

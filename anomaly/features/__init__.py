@@ -177,11 +177,23 @@ def recipe(
 ) -> FeatureSpec:
     """Return the complete recipe for a backbone by name, with defaults and digests written out."""
     built = backbones().get(backbone).build(parameters or {})
+    return recipe_of(backbone, built, decoder=decoder)
+
+
+def recipe_of(
+    name: str,
+    backbone: Backbone,
+    *,
+    decoder: str = "pyav",
+    dtype: Literal["float16", "float32"] = "float16",
+) -> FeatureSpec:
+    """Return the complete recipe of a built backbone."""
     return FeatureSpec(
-        backbone=backbone,
-        parameters=to_dict(built.parameters),
-        version=built.version,
-        weights=built.weights,
-        pixels=built.pixels,
+        backbone=name,
+        parameters=to_dict(backbone.parameters),
+        version=backbone.version,
+        weights=backbone.weights,
+        pixels=backbone.pixels,
         decoder=decoder,
+        dtype=dtype,
     )

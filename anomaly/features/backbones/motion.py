@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,8 @@ class Motion(Backbone):
         before: _Frame | None = None
         opening: _Frame | None = None
         for index, seconds, gray in _frames(batches):
-            meter = meter or _CellMeter(*gray.shape, self.parameters.moving_pixels)
+            if meter is None:
+                meter = _CellMeter(gray.shape[:2], self.parameters.moving_pixels)
             gap = 0.0 if before is None else (index - before.index) / self.parameters.stride
             parted = (
                 before is not None
@@ -208,14 +210,14 @@ def _frames(batches: Iterable[FrameBatch]) -> Iterator[tuple[int, float, NDArray
 class _CellMeter:
     """Measures the cells between each picture and the one before; reuses its buffers."""
 
-    def __init__(self, height: int, width: int, moving_pixels: float) -> None:
+    def __init__(self, size_hw: tuple[int, int], moving_pixels: float) -> None:
         import cv2
 
         cv2.setNumThreads(1)
-        self._cv2 = cv2
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._cv2: Any = cv2  # its stubs do not know the types that its functions return
+        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._moving_squared = moving_pixels**2
-        self._half_wh = max(1, width // 2), max(1, height // 2)
+        self._half_wh = max(1, size_hw[1] // 2), max(1, size_hw[0] // 2)
         # A grid of cells centred on 8 x 8 blocks, less its outermost ring, needs the blocks from half
         # a block inside the border on: as many rows of them as there are blocks in the picture, less one.
         self._block_rows, self._block_columns = (
@@ -227,8 +229,8 @@ class _CellMeter:
             slice(_BLOCK // 2, _BLOCK // 2 + columns),
         )
         self._planes_SRC = np.empty((_SUMS, rows, columns), dtype=np.float32)
-        self._gray: NDArray[np.uint8] | None = None
-        self._half: NDArray[np.float32] | None = None
+        self._gray = np.empty(size_hw, dtype=np.uint8)
+        self._half = np.empty(self._half_wh[::-1], dtype=np.float32)
 
     def begin(self, gray: NDArray[np.uint8]) -> Cells:
         """Take a picture that has none before it; return cells in which nothing moves."""
@@ -241,7 +243,7 @@ class _CellMeter:
         """Return the cells from the picture before, `gap_frames` ago, to this one."""
         before, half_before = self._gray, self._half
         empty = self.begin(gray)
-        if empty.size == 0 or before is None:
+        if empty.size == 0:
             return empty
         flow_HW2 = self._flow.calc(before, gray, None)
         u, v = self._cv2.split(self._halved(flow_HW2)[self._inside])
@@ -258,7 +260,7 @@ class _CellMeter:
         self,
         u: NDArray[np.float32],
         v: NDArray[np.float32],
-        half_before: NDArray[np.float32] | None,
+        half_before: NDArray[np.float32],
     ) -> None:
         moving, d, gx, gy, abs_u, plain_u, abs_v, plain_v = self._planes_SRC
         np.greater(u * u + v * v, self._moving_squared, out=moving)

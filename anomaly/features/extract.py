@@ -1,0 +1,217 @@
+"""From one video file to stored features: spool, hash, decode, describe, store.
+
+Everything is done once: a group that is complete is skipped, one that another process writes is waited
+for, and one whose writer was killed is written anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.errors import SpecError, StoreError, TransientError, VideoError
+from anomaly.features import Backbone, FeatureSpec, backbones, recipe_of
+from anomaly.features.store import FeatureGroup, FeatureStore, group_key
+from anomaly.outcome import Outcome
+from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
+from anomaly.storage import Root
+from anomaly.video import FrameBatch, VideoFile
+from anomaly.video.archive import unchanged
+from anomaly.video.decode import DecodeProcess, FrameStream
+from anomaly.video.spool import local_copy
+
+WAIT_SECONDS = 600.0
+"""how long to wait for another process that extracts the same video"""
+_POLL_SECONDS = 0.5
+_here = threading.local()
+
+
+class _LeasedElsewhereError(TransientError):
+    code = "leased"
+
+
+class _ChangingError(TransientError):
+    code = "changing"
+
+
+def extract_video(
+    root: Root,
+    file: VideoFile,
+    recipes: Sequence[FeatureSpec],
+    *,
+    decoding: DecodeProcess | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Outcome:
+    """Store the features of one video for each recipe, where they are missing.
+
+    Safe to run in any number of processes and threads, twice on the same video too.
+
+    Args:
+        root: where features go.
+        file: the video.
+        recipes: what to extract.
+        decoding: the decode process to use; one is kept for each thread by default, and backbones are
+            kept for the whole process, so that weights load once.
+        wait_seconds: how long to wait while another process extracts the same video.
+
+    Returns:
+        `ok`; `skipped`, all was there; `partial`, some frames could not be decoded; `quarantined`, the
+        file is bad; or `failed`, with the code `changing` (the file changed meanwhile), `leased` (another
+        process is still at it) or `transient`.
+
+    Raises:
+        SpecError: a recipe cannot be carried out here.
+        StoreError: the root cannot be written.
+    """
+    begun = time.monotonic()
+    job = _Job(FeatureStore(root), file, decoding or _decode_process(), wait_seconds)
+    try:
+        with local_copy(file) as (path, content):
+            outcome = _outcome(file, content, [job.extract(r, path, content) for r in recipes])
+    except TransientError as error:
+        code = getattr(error, "code", "transient")
+        outcome = Outcome(uri=file.uri, status="failed", code=code, message=str(error))
+    except VideoError as error:
+        outcome = _bad(file, error)
+    return replace(outcome, seconds=time.monotonic() - begun)
+
+
+@dataclass(frozen=True)
+class _Job:
+    store: FeatureStore
+    file: VideoFile
+    decoding: DecodeProcess
+    wait_seconds: float
+
+    def extract(
+        self, recipe: FeatureSpec, path: Path, content: str
+    ) -> tuple[FeatureGroup, int]:
+        """Return the stored features, and how many bytes were written for them now."""
+        give_up = time.monotonic() + self.wait_seconds
+        while (group := self.store.open(recipe, content)) is None:
+            with self.store.root.lease(group_key(recipe, content)) as held:
+                group = self.store.open(recipe, content)
+                if held and group is None:
+                    group = self._decode(recipe, path, content)
+                    return group, self.store.root.size(group.key)
+            if time.monotonic() > give_up:
+                raise _LeasedElsewhereError(
+                    f"{self.file.uri}: another process is extracting the same video; it was waited for "
+                    f"{self.wait_seconds:g} s. The next run looks again."
+                )
+            time.sleep(_POLL_SECONDS)
+        return group, 0
+
+    def _decode(self, recipe: FeatureSpec, path: Path, content: str) -> FeatureGroup:
+        backbone = _backbone(canonical_json(recipe))
+
+        def read(stream: FrameStream) -> FeatureGroup:
+            return self._write(stream, backbone, recipe, content)
+
+        return self.decoding.decode(
+            path, self.file.kind, recipe.pixels, read, decoder=recipe.decoder
+        )
+
+    def _write(
+        self, stream: FrameStream, backbone: Backbone, recipe: FeatureSpec, content: str
+    ) -> FeatureGroup:
+        writer = self.store.writer(recipe, content)
+        try:
+            for block in backbone.extract(_lit(stream, writer.append_light)):
+                writer.append(block)
+            self._check(writer.n_rows)
+            return writer.close(stream.report)
+        except (VideoError, StoreError, _ChangingError):
+            writer.discard()
+            raise
+
+    def _check(self, n_rows: int) -> None:
+        if n_rows == 0:
+            raise VideoError("no_frame", f"{self.file.uri}: no picture could be decoded.")
+        if not unchanged(self.file):
+            raise _changing(self.file)
+
+
+def _lit(
+    batches: Iterable[FrameBatch], tell: Callable[[NDArray[np.float32]], None]
+) -> Iterator[FrameBatch]:
+    """Hand frames on, telling the brightness of each and its mean absolute change since the last."""
+    import cv2
+
+    before = None
+    for batch in batches:
+        light_B2 = np.zeros((len(batch), 2), dtype=np.float32)
+        for light, picture in zip(light_B2, batch.pixels_BHWC, strict=True):
+            change = 0.0 if before is None else cv2.norm(picture, before, cv2.NORM_L1)
+            light[:] = cv2.norm(picture, cv2.NORM_L1) / picture.size, change / picture.size
+            before = picture
+        tell(light_B2)
+        yield batch
+
+
+def _outcome(
+    file: VideoFile, content: str, stored: Sequence[tuple[FeatureGroup, int]]
+) -> Outcome:
+    written = sum(n_bytes for _, n_bytes in stored)
+    group = stored[0][0]
+    lost = int(group.attributes["n_damaged"])
+    outcome = Outcome(
+        uri=file.uri,
+        status="ok" if written else "skipped",
+        content=content,
+        frames=group.n_frames,
+        frames_lost=lost,
+        duration_seconds=group.duration_seconds,
+        bytes_written=written,
+    )
+    if written and lost:
+        message = f"{lost} of {group.n_frames} frames could not be decoded."
+        return replace(outcome, status="partial", code="frames_lost", message=message)
+    return outcome
+
+
+def _bad(file: VideoFile, error: VideoError) -> Outcome:
+    """Return the outcome of a file that could not be read; one that changes is tried again."""
+    if error.code == "vanished" or not unchanged(file):
+        return Outcome(
+            uri=file.uri, status="failed", code="changing", message=str(_changing(file))
+        )
+    return Outcome(uri=file.uri, status="quarantined", code=error.code, message=str(error))
+
+
+def _changing(file: VideoFile) -> _ChangingError:
+    return _ChangingError(
+        f"{file.location} changed while it was read: found another size or time of change than the "
+        f"{file.bytes:,} bytes that were listed. The next run looks again."
+    )
+
+
+def _decode_process() -> DecodeProcess:
+    """Return the decode process of this thread."""
+    if not hasattr(_here, "decoding"):
+        _here.decoding = DecodeProcess()
+    kept: DecodeProcess = _here.decoding
+    return kept
+
+
+@functools.lru_cache(maxsize=4)
+def _backbone(recipe_json: str) -> Backbone:
+    """Return the backbone of a recipe, checked to be the very one that the recipe was made with."""
+    recipe = from_dict(FeatureSpec, json.loads(recipe_json))
+    built = backbones().get(recipe.backbone).build(recipe.parameters)
+    here = recipe_of(recipe.backbone, built, decoder=recipe.decoder, dtype=recipe.dtype)
+    difference = first_difference(to_dict(here), to_dict(recipe))
+    if difference is not None:
+        raise SpecError(
+            f"Backbone {recipe.backbone!r} is not the one that the recipe was made with: {difference}. "
+            "Make the recipe again, or bring back the old weights."
+        )
+    return built

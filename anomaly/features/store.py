@@ -1,0 +1,444 @@
+"""Stored features: one Zarr group for each (recipe, content), on disk or S3.
+
+    features/<recipe>/recipe.json          the recipe in plain words
+    features/<recipe>/<content>/zarr.json  attributes, consolidated metadata; says `complete`, written LAST
+        features      (N, D)  vectors of all cells, row after row, in the recipe's dtype
+        offsets       (T+1,)  cells of row t are offsets[t] to offsets[t+1]     } of grid
+        place         (N, 2)  grid row and column of each cell                  } backbones
+        frame_index   (T,)    source frame of each row
+        seconds       (T,)    presentation time from the first frame
+        light         (T, 2)  brightness, and its mean absolute change since the row before
+
+A group without `complete` is invisible and is written anew from its start.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from anomaly.errors import StoreError, TransientError
+from anomaly.features import FeatureBlock, FeatureSpec
+from anomaly.shapes import expect
+from anomaly.spec import fingerprint, to_dict
+from anomaly.storage import Root
+from anomaly.video import DecodeReport
+
+CHUNK_BYTES = 4 * 2**20
+_LOOKUPS_AT_ONCE = 16
+
+
+class FeatureStore:
+    """All stored features of a root."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+
+    def open(self, recipe: FeatureSpec, content: str) -> FeatureGroup | None:
+        """Return the features of one video; None unless they are there and complete."""
+        return _open(self.root, group_key(recipe, content))
+
+    def complete(self, recipe: FeatureSpec, contents: Collection[str]) -> set[str]:
+        """Return those of `contents` whose features are complete."""
+        keys = [group_key(recipe, content) for content in contents]
+        with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as pool:
+            found = pool.map(lambda key: _attributes(self.root, key), keys)
+            return {c for c, facts in zip(contents, found, strict=True) if _is_complete(facts)}
+
+    def writer(self, recipe: FeatureSpec, content: str) -> FeatureWriter:
+        """Begin a group, wiping what an earlier writer left; call under a lease on its key.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        folder = recipe_key(recipe)
+        if not self.root.exists(f"{folder}/recipe.json"):
+            self.root.publish_json(f"{folder}/recipe.json", to_dict(recipe))
+        return FeatureWriter(self.root, group_key(recipe, content), np.dtype(recipe.dtype))
+
+    def bytes_stored(self) -> int:
+        """Return the bytes of all features, incomplete ones counted."""
+        return self.root.size("features")
+
+    def expire(self, *, nights: int, now: datetime | None = None) -> list[str]:
+        """Remove groups begun or completed more than `nights` days ago; return their keys.
+
+        Left-overs of a removal that was killed go too.
+        """
+        oldest = (now or datetime.now(UTC)) - timedelta(days=nights)
+        gone = []
+        for folder in self.root.folders("features"):
+            for content in self.root.folders(f"features/{folder}"):
+                key = f"features/{folder}/{content}"
+                if content != "recipe.json" and self._is_older(key, oldest):
+                    wipe(self.root, key)
+                    gone.append(key)
+        return gone
+
+    def _is_older(self, key: str, oldest: datetime) -> bool:
+        facts = _attributes(self.root, key)
+        return facts is None or datetime.fromisoformat(facts["written_at"]) < oldest
+
+
+def recipe_key(recipe: FeatureSpec) -> str:
+    """Return the key below which all features of a recipe lie."""
+    return f"features/{fingerprint(recipe)}"
+
+
+def group_key(recipe: FeatureSpec, content: str) -> str:
+    """Return the key of one group; a lease on it makes one writer at a time."""
+    return f"{recipe_key(recipe)}/{content}"
+
+
+def wipe(root: Root, key: str) -> None:
+    """Remove a group; its metadata first, so that a kill in between leaves nothing visible."""
+    root.delete(f"{key}/zarr.json")
+    root.delete(key)
+
+
+class FeatureGroup:
+    """The stored features of one video, read lazily; a `windows.bags.FeatureSource`.
+
+    Keeps the chunks around the last read, so that reading block after block decodes each chunk once.
+    It pickles as its address.
+    """
+
+    def __init__(self, root: Root, key: str, attributes: Mapping[str, Any]) -> None:
+        self.root = root
+        self.key = key
+        self.attributes = attributes
+        """decoder, restarts, n_damaged, rate, height, width, codec, written_at and the figures below"""
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (FeatureGroup, (self.root, self.key, self.attributes))
+
+    @property
+    def n_rows(self) -> int:
+        """Frames that were looked at."""
+        return int(self.attributes["n_rows"])
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self.attributes["dimension"])
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid; None for one vector a row."""
+        grid = self.attributes["grid"]
+        return None if grid is None else (int(grid[0]), int(grid[1]))
+
+    @property
+    def n_frames(self) -> int:
+        """Length of the video in frames, holes counted."""
+        return int(self.attributes["n_frames"])
+
+    @property
+    def duration_seconds(self) -> float:
+        """Playing time of the video."""
+        return float(self.attributes["duration_seconds"])
+
+    def catalog_facts(self) -> dict[str, Any]:
+        """Return the columns of the catalog that are known of the video."""
+        names = ("n_frames", "rate", "height", "width", "codec", "duration_seconds")
+        facts = {name: self.attributes[name] for name in names}
+        return {**facts, "frames_lost": self.attributes["n_damaged"]}
+
+    def index_T(self) -> NDArray[np.int64]:
+        """Return the source frame of each row, shape (T,)."""
+        return self._columns["frame_index"].read(0, self.n_rows)
+
+    def seconds_T(self) -> NDArray[np.float64]:
+        """Return the presentation time of each row in seconds, shape (T,)."""
+        return self._columns["seconds"].read(0, self.n_rows)
+
+    def brightness_T(self) -> NDArray[np.float32]:
+        """Return the mean brightness of each row's picture, shape (T,), 0 to 255."""
+        return self._columns["light"].read(0, self.n_rows)[:, 0]
+
+    def difference_T(self) -> NDArray[np.float32]:
+        """Return the mean absolute change since the row before, shape (T,), 0 to 255; first 0."""
+        return self._columns["light"].read(0, self.n_rows)[:, 1]
+
+    def read(self, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop` (half-open); values come back as float32.
+
+        Raises:
+            StoreError: there are no such rows, or stored data have been lost.
+        """
+        if not 0 <= start <= stop <= self.n_rows:
+            raise StoreError(
+                f"{self.root.address(self.key)} has {self.n_rows} rows; {start}:{stop} was asked for."
+            )
+        offsets_S, place_N2 = np.arange(start, stop + 1, dtype=np.int64), None
+        if self.grid is not None:
+            offsets_S = self._columns["offsets"].read(start, stop + 1)
+            cells = int(offsets_S[0]), int(offsets_S[-1])
+            place_N2 = self._columns["place"].read(*cells).astype(np.int16)
+        values_ND = self._columns["features"].read(int(offsets_S[0]), int(offsets_S[-1]))
+        return FeatureBlock(
+            self._columns["frame_index"].read(start, stop),
+            self._columns["seconds"].read(start, stop),
+            values_ND.astype(np.float32),
+            offsets_S - offsets_S[0],
+            place_N2,
+            self.grid,
+        )
+
+    @cached_property
+    def _columns(self) -> dict[str, _Column]:
+        import zarr
+
+        with self.root.translated_errors(self.key):
+            group = zarr.open_group(
+                self.root.zarr_store(self.key), mode="r", use_consolidated=True
+            )
+            return {name: _Column(self.root, self.key, array) for name, array in group.arrays()}
+
+
+class _Column:
+    """Reads stretches of one array, keeping the chunks that the last one touched."""
+
+    def __init__(self, root: Root, key: str, array: Any) -> None:
+        self.root, self.key, self.array = root, key, array
+        self.start = self.stop = 0
+        self.kept = np.empty((0, *array.shape[1:]), dtype=array.dtype)
+
+    def read(self, first: int, last: int) -> NDArray[Any]:
+        """Return entries `first` to `last`; the caller must not write to them."""
+        if first < self.start or last > self.stop:
+            self._move(first, last)
+        return self.kept[first - self.start : last - self.start]
+
+    def _move(self, first: int, last: int) -> None:
+        chunk = self.array.chunks[0]
+        begin, end = first // chunk * chunk, min(-(-last // chunk) * chunk, self.array.shape[0])
+        overlaps = self.start <= begin < self.stop < end
+        missing = self._load(self.stop if overlaps else begin, end)
+        kept = self.kept[begin - self.start :]
+        self.kept = np.concatenate([kept, missing]) if overlaps else missing
+        self.start, self.stop = begin, end
+
+    def _load(self, begin: int, end: int) -> NDArray[Any]:
+        with self.root.translated_errors(self.key):
+            loaded = np.asarray(self.array[begin:end])
+        lost = np.isnan(loaded) if loaded.dtype.kind == "f" else loaded == self.array.fill_value
+        if lost.any():
+            raise StoreError(
+                f"{self.root.address(self.key)}/{self.array.basename} has lost stored data between "
+                f"{begin} and {end}. Delete the folder; the next extraction writes it anew."
+            )
+        return loaded
+
+
+class FeatureWriter:
+    """Writes one group in constant memory; nothing is visible before `close` has returned."""
+
+    def __init__(self, root: Root, key: str, dtype: np.dtype[Any]) -> None:
+        self.root = root
+        self.key = key
+        self.dtype = dtype
+        self.n_rows = 0
+        self.n_cells = 0
+        self.dimension = 0
+        self.grid: tuple[int, int] | None = None
+        self._token = uuid.uuid4().hex
+        self._columns: dict[str, _GrowingColumn] = {}
+        wipe(root, key)
+        self._publish({"complete": False})
+
+    def append(self, block: FeatureBlock) -> None:
+        """Add the next rows.
+
+        Raises:
+            StoreError: a value is not finite, or the block does not fit the ones before.
+        """
+        if self.n_rows == 0:
+            self.dimension, self.grid = block.values_ND.shape[1], block.grid
+        expect("values", block.values_ND, "N D", D=self.dimension)
+        if block.grid != self.grid:
+            raise StoreError(f"A block has grid {block.grid}, expected {self.grid}.")
+        self._put("features", self._narrowed(block.values_ND))
+        self._put("frame_index", block.index_T)
+        self._put("seconds", block.seconds_T)
+        if block.place_N2 is not None:
+            offsets_S = block.offsets_S + self.n_cells
+            self._put("offsets", offsets_S if self.n_rows == 0 else offsets_S[1:])
+            self._put("place", block.place_N2.astype(np.int16))
+        self.n_rows += len(block)
+        self.n_cells += len(block.values_ND)
+
+    def append_light(self, light_T2: NDArray[np.float32]) -> None:
+        """Add (brightness, change) of the next rows, which may run ahead of the features."""
+        self._put("light", light_T2)
+
+    def close(self, report: DecodeReport) -> FeatureGroup:
+        """Write the rest and make the group visible, whole.
+
+        Raises:
+            StoreError: there are no rows, or the store cannot be written.
+            TransientError: another writer has taken the group over.
+        """
+        if self.n_rows == 0:
+            raise StoreError(f"{self.root.address(self.key)}: no row was written.")
+        for column in self._columns.values():
+            column.finish()
+        if not self._is_ours():
+            raise TransientError(
+                f"{self.root.address(self.key)} was taken over by another writer, or removed, "
+                "while it was written."
+            )
+        attributes = {**_facts(report), **self._sizes(), "complete": True}
+        self._publish(attributes, {name: self._array_json(name) for name in self._columns})
+        return FeatureGroup(self.root, self.key, attributes)
+
+    def discard(self) -> None:
+        """Remove what was written so far, unless another writer has taken the group over."""
+        if self._is_ours():
+            wipe(self.root, self.key)
+
+    def _put(self, name: str, rows: NDArray[Any]) -> None:
+        if name not in self._columns:
+            self._columns[name] = _GrowingColumn(self.root, self.key, name)
+        self._columns[name].append(rows)
+
+    def _narrowed(self, values_ND: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        if not np.isfinite(values_ND).all():
+            raise StoreError(
+                f"{self.root.address(self.key)}: a backbone gave values that are not finite. "
+                "Check its weights."
+            )
+        largest = np.finfo(self.dtype).max
+        return np.clip(values_ND, -largest, largest).astype(self.dtype)
+
+    def _sizes(self) -> dict[str, Any]:
+        return {
+            "n_rows": self.n_rows,
+            "n_cells": self.n_cells,
+            "dimension": self.dimension,
+            "grid": self.grid,
+        }
+
+    def _array_json(self, name: str) -> Any:
+        return self.root.read_json(f"{self.key}/{name}/zarr.json")
+
+    def _is_ours(self) -> bool:
+        found = _attributes(self.root, self.key)
+        return found is not None and found.get("writer") == self._token
+
+    def _publish(
+        self, attributes: Mapping[str, Any], arrays: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the group's metadata in one piece, as Zarr v3 has them."""
+        written_at = datetime.now(UTC).isoformat(timespec="seconds")
+        marked = {**attributes, "written_at": written_at, "writer": self._token}
+        self.root.publish_json(
+            f"{self.key}/zarr.json",
+            {
+                "zarr_format": 3,
+                "node_type": "group",
+                "attributes": marked,
+                "consolidated_metadata": {
+                    "kind": "inline",
+                    "must_understand": False,
+                    "metadata": dict(arrays or {}),
+                },
+            },
+        )
+
+
+class _GrowingColumn:
+    """One array that grows by whole chunks, so that no chunk is ever written twice."""
+
+    def __init__(self, root: Root, key: str, name: str) -> None:
+        self.root, self.key, self.name = root, key, name
+        self.array: Any = None
+        self.waiting: list[NDArray[Any]] = []
+        self.n_waiting = 0
+        self.n_stored = 0
+
+    def append(self, rows: NDArray[Any]) -> None:
+        self.waiting.append(rows)
+        self.n_waiting += len(rows)
+        chunk_rows = max(1, CHUNK_BYTES // _row_bytes(rows))
+        if self.n_waiting >= chunk_rows:
+            together = np.concatenate(self.waiting)
+            whole = len(together) // chunk_rows * chunk_rows
+            self._write(together[:whole], chunk_rows)
+            self.waiting, self.n_waiting = [together[whole:].copy()], len(together) - whole
+
+    def finish(self) -> None:
+        rows = np.concatenate(self.waiting)
+        if self.array is None or len(rows):
+            # A short array is one chunk of its own size: Zarr pads every chunk to its full length.
+            self._write(rows, chunk_rows=max(1, len(rows)))
+
+    def _write(self, rows: NDArray[Any], chunk_rows: int) -> None:
+        with self.root.translated_errors(self.key):
+            if self.array is None:
+                self.array = self._create(rows, chunk_rows)
+            else:
+                self.array.resize((self.n_stored + len(rows), *rows.shape[1:]))
+            if len(rows):
+                self.array[self.n_stored :] = rows
+        self.n_stored += len(rows)
+
+    def _create(self, rows: NDArray[Any], chunk_rows: int) -> Any:
+        import zarr
+        from zarr.codecs import BloscCodec, TransposeCodec
+
+        return zarr.create_array(
+            self.root.zarr_store(self.key),
+            name=self.name,
+            shape=rows.shape,
+            chunks=(chunk_rows, *rows.shape[1:]),
+            dtype=rows.dtype,
+            # Column after column compresses a fifth better than row after row.
+            filters=[TransposeCodec(order=(1, 0))] if rows.ndim == 2 else None,
+            compressors=BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"),
+            fill_value=np.nan if rows.dtype.kind == "f" else np.iinfo(rows.dtype).max,
+        )
+
+
+def _row_bytes(rows: NDArray[Any]) -> int:
+    return max(1, rows.dtype.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64)))
+
+
+def _facts(report: DecodeReport) -> dict[str, Any]:
+    video = report.video
+    return {
+        "n_frames": report.n_frames,
+        "n_damaged": report.n_damaged,
+        "duration_seconds": report.duration_seconds,
+        "decoder": report.decoder,
+        "restarts": report.restarts,
+        "rate": None if video.rate is None else float(video.rate),
+        "height": video.height,
+        "width": video.width,
+        "codec": video.codec,
+    }
+
+
+def _attributes(root: Root, key: str) -> dict[str, Any] | None:
+    metadata = root.read_json(f"{key}/zarr.json")
+    return None if metadata is None else dict(metadata["attributes"])
+
+
+def _is_complete(attributes: Mapping[str, Any] | None) -> bool:
+    return attributes is not None and attributes["complete"] is True
+
+
+def _open(root: Root, key: str) -> FeatureGroup | None:
+    attributes = _attributes(root, key)
+    if attributes is None or not _is_complete(attributes):
+        return None
+    return FeatureGroup(root, key, attributes)
