@@ -85,6 +85,10 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = ThreadType.NONE
         stream.codec_context.flags |= Flags.copy_opaque
+        if stream.codec_context.name == "hevc":
+            # Newer FFmpeg keeps back every HEVC picture that refers to a damaged one, up to the next key
+            # frame. For H.264 the same flag would also bring the gray pictures before the first one.
+            stream.codec_context.flags |= Flags.output_corrupt
         yield container, stream
     except av.FFmpegError as error:
         raise VideoError("unreadable", f"{path} cannot be read: {error.strerror}.") from error
