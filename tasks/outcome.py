@@ -11,6 +11,9 @@ from prefect.states import Completed
 from anomaly.errors import TransientError
 from anomaly.outcome import Outcome
 
+_NAMES = {"quarantined": "Quarantined", "failed": "PutOff"}
+"""names of the final states of runs that gave nothing: the file is bad; the next run tries again"""
+
 
 def raise_if_failed(results: Sequence[object]) -> None:
     """Turn the first outcome that the world spoilt (network, disk) into an error that is retried.
@@ -26,7 +29,7 @@ def raise_if_failed(results: Sequence[object]) -> None:
 def state_of(results: list[Any]) -> State[list[Any]]:
     """Return the final state of a task run with these results; always of type COMPLETED."""
     for result in results:
-        if isinstance(result, Outcome) and result.status in {"quarantined", "failed"}:
+        if isinstance(result, Outcome) and result.status in _NAMES:
             text = f"{result.uri} ({result.code}): {result.message}"
-            return Completed(name=result.status.capitalize(), message=text, data=results)
+            return Completed(name=_NAMES[result.status], message=text, data=results)
     return Completed(data=results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+os.environ["DO_NOT_TRACK"] = "1"  # before anything imports Prefect
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -106,3 +110,12 @@ def s3_environment(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{time.time_ns()}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     return bucket
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """Let flows of this process run against a Prefect server of the test session's own."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=150):
+        yield
