@@ -30,7 +30,7 @@ Groups = tuple[tuple[int, ...], ...]
 
 _MOTION_GROUPS: Groups = ((0,), (1, 2), (3, 4, 5, 6))  # change; texture; right, left, down, up
 _PROJECTED = 128  # dimensions in which centres of longer vectors are chosen
-_CHUNK = 256  # rows of the table of distances: it stays in the processor's cache
+_CHUNK = 32  # rows of the table of distances, which stays in the second-level cache
 
 
 @spec
@@ -162,9 +162,12 @@ def nearest_distance(
     """
     norm_K = np.square(bank_KD).sum(axis=1)
     twice_DK = np.ascontiguousarray(-2.0 * bank_KD.T)
-    gap_N = np.square(rounded_ND).sum(axis=1)
+    gap_N = np.empty(len(rounded_ND))
+    table_CK = np.empty((_CHUNK, len(bank_KD)))
     for start in range(0, len(rounded_ND), _CHUNK):
-        table_NK = rounded_ND[start : start + _CHUNK] @ twice_DK
-        table_NK += norm_K
-        gap_N[start : start + _CHUNK] += table_NK.min(axis=1)
+        some_CD = rounded_ND[start : start + _CHUNK]
+        some_CK = np.matmul(some_CD, twice_DK, out=table_CK[: len(some_CD)])
+        some_CK += norm_K
+        np.minimum.reduce(some_CK, axis=1, out=gap_N[start : start + _CHUNK])
+    gap_N += np.square(rounded_ND).sum(axis=1)
     return np.sqrt(np.maximum(gap_N, 0.0))

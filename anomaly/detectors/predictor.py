@@ -26,7 +26,7 @@ from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.loop import Run, TrainingSpec, network_arrays, network_state, train
 from anomaly.training.sampling import Reservoir, checked
-from anomaly.training.seeding import seeded
+from anomaly.training.seeding import repeatable, seeded
 from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
 from anomaly.windows.reader import read_usable_windows, read_windows
@@ -152,7 +152,8 @@ class Predictor(Detector):
             some_NLD = torch.from_numpy(windows_NLD[start : start + _BATCH])
             padded_BLD = torch.zeros(_BATCH, *some_NLD.shape[1:])
             padded_BLD[: len(some_NLD)] = some_NLD
-            missed_BD = self.network(padded_BLD)[:, -1] - padded_BLD[:, -1]
+            with repeatable():
+                missed_BD = self.network(padded_BLD)[:, -1] - padded_BLD[:, -1]
             errors.append(missed_BD[: len(some_NLD)].numpy())
         missed_ND = np.concatenate(errors).astype(np.float64)
         return np.sqrt(np.square(missed_ND).mean(axis=1))

@@ -1,7 +1,7 @@
 """The one training loop: AdamW, clipped gradients, early stopping, exact resume.
 
 Everything random comes from one seed and the number of the epoch, so a run that is killed and
-started again ends with the very bits of an undisturbed one, on a CPU with as many threads.
+started again ends with the very bits of an undisturbed one on the same kind of CPU.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def train(
         order = np.random.default_rng([run.seed, epoch]).permutation(len(items))
         with seeded(run.seed, epoch):
             train_loss = _one_epoch(progress, loss, items, order)
-        judged = _evaluate(network, loss, held_out) if len(held_out) else train_loss
+            judged = _evaluate(network, loss, held_out) if len(held_out) else train_loss
         if not np.isfinite(judged):
             raise StoreError(
                 f"Training broke down in epoch {epoch + 1}: the loss is {judged}. "

@@ -1,4 +1,4 @@
-"""The only place that touches torch's global state: chance and determinism."""
+"""The only place that touches torch's global state: chance, determinism, threads."""
 
 from __future__ import annotations
 
@@ -10,17 +10,26 @@ import torch
 
 
 @contextlib.contextmanager
-def seeded(*numbers: int) -> Iterator[None]:
-    """Make torch repeatable inside: deterministic kernels, chance from `numbers` alone.
+def repeatable() -> Iterator[None]:
+    """Make torch give the same bits every time inside: deterministic kernels, one thread.
 
-    What was set before is set again afterwards.
+    Sums over several threads are taken in another order; and models of several cameras at once use
+    the cores better than threads do. What was set before is set again afterwards.
     """
+    strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    torch.use_deterministic_algorithms(mode=True)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(mode=strict)
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def seeded(*numbers: int) -> Iterator[None]:
+    """Make torch `repeatable` inside, and its chance depend on `numbers` alone."""
     seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
-    strict = torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[]):
+    with repeatable(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(mode=True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(mode=strict)
+        yield

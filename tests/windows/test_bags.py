@@ -1,0 +1,28 @@
+"""A bag reads lazily and in blocks of bounded size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomaly.features import FeatureBlock, vector_block
+from anomaly.windows.bags import BLOCK_BYTES, Bag, MemorySource
+
+
+def test_blocks_are_short_where_rows_are_large():
+    index = np.arange(5)
+    plain = vector_block(index, index / 10, np.zeros((5, 8), np.float32))
+    place = np.zeros((5, 2), np.int16)
+    large = FeatureBlock(index, index / 10, plain.values_ND, plain.offsets_S, place, (40, 50))
+    bag = Bag("v", "c", {"plain": MemorySource(plain), "grid": MemorySource(large)})
+    assert bag.block_rows("plain") == 4096
+    assert bag.block_rows("grid") == BLOCK_BYTES // (40 * 50 * 8 * 4)
+
+
+def test_usable_blocks_show_the_usable_rows_only():
+    index = np.arange(50)
+    block = vector_block(index, index / 10, index[:, None].astype(np.float32))
+    bag = Bag("v", "c", {"features": MemorySource(block)}, ((3, 9), (20, 21)))
+    shown = np.concatenate([b.index_T for b in bag.usable_blocks("features", rows=4)])
+    assert shown.tolist() == [3, 4, 5, 6, 7, 8, 20]
+    assert bag.n_usable == 7
+    assert bag.restrict(5, 20).usable_ranges == ((5, 9),)
