@@ -57,7 +57,7 @@ class Evaluation:
     label_set: str
     figures: Mapping[str, Figure]
     sanity: Mapping[str, float | None]
-    """micro AUC of scorers that know nothing, on the same frames"""
+    """micro AUC of scorers that have learnt nothing, on the same frames"""
     per_video: Sequence[Mapping[str, Any]]
     """video, frames, frames_abnormal, and frame_auc (None with one class)"""
     frames: int

@@ -49,7 +49,7 @@ def _sanity(summary: Mapping[str, Any]) -> list[list[str]]:
             f"sanity: {name}",
             _number(value),
             "-",
-            "frame_auc_micro of a scorer that knows nothing",
+            "frame_auc_micro of a scorer that has learnt nothing",
         ]
         for name, value in summary.get("sanity", {}).items()
     ]
