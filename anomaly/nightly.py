@@ -84,7 +84,7 @@ def nightly(
     known_bad = {file.uri for file in files if seen.rows[file.uri].status == "quarantined"}
     scoring = score_missing(seen, files, bundle, fan_out=fan_out)
     bad = (o for o in scoring.extraction.outcomes if o.status == "quarantined")
-    page = render(seen.root, seen.archive, bundle.name)
+    page = render(seen.root, seen.archive, bundle.name, time_zone=archive.time_zone)
     if keep_nights > 0:
         FeatureStore(seen.root).expire(nights=keep_nights)
     return NightlySummary(

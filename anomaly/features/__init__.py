@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import StoreError
-from anomaly.registry import Registry
 from anomaly.shapes import expect
 from anomaly.spec import from_dict, spec, to_dict
 from anomaly.video import FrameBatch, PixelSpec
@@ -162,20 +161,23 @@ class Backbone(ABC):
         """Yield the features of all frames of one video, in order, one row for each frame given."""
 
     @classmethod
+    def support_seconds(cls, parameters: Any) -> float:
+        """Return how far in time the features of a row may depend on other frames."""
+        del parameters
+        return 0.0
+
+    @classmethod
     def build(cls, parameters: dict[str, Any]) -> Backbone:
         """Build the backbone from plain values; unknown or unfit ones raise `SpecError`."""
         return cls(from_dict(cls.Parameters, parameters))
-
-
-def backbones() -> Registry[Backbone]:
-    """The registry of backbones."""
-    return Registry("anomaly.features.backbones", Backbone, "backbone")
 
 
 def recipe(
     backbone: str, parameters: dict[str, Any] | None = None, *, decoder: str = "pyav"
 ) -> FeatureSpec:
     """Return the complete recipe for a backbone by name, with defaults and digests written out."""
+    from anomaly.features.backbones import backbones
+
     built = backbones().get(backbone).build(parameters or {})
     return recipe_of(backbone, built, decoder=decoder)
 

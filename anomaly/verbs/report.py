@@ -30,7 +30,7 @@ def report(root: str, archive: ArchiveSpec, *, checkpoint: str = "") -> ReportSu
     """Write the report of an archive's current scores; no video is read."""
     bundle = choose_checkpoint(open_root(root), checkpoint)
     seen = look(root, archive)
-    key = render(seen.root, seen.archive, bundle.name)
+    key = render(seen.root, seen.archive, bundle.name, time_zone=archive.time_zone)
     return ReportSummary(
         archive=seen.archive, checkpoint=bundle.name, report=seen.root.address(key)
     )

@@ -27,10 +27,10 @@ from anomaly.checkpoints import (
 from anomaly.detectors import Detector, FitContext, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
-from anomaly.features import FeatureSpec, recipe
+from anomaly.features import FeatureSpec, backbones, recipe
 from anomaly.scores import ScoreSpec
 from anomaly.scores.fit import fit_model
-from anomaly.spec import canonical_json, fingerprint, first_difference, to_dict
+from anomaly.spec import canonical_json, fingerprint, first_difference, from_dict, to_dict
 from anomaly.storage import Root, open_root
 from anomaly.verbs.bags import Ranges, open_bag
 from anomaly.verbs.extract import ExtractSummary, extract_missing
@@ -245,7 +245,7 @@ def _fit_videos(
     cls: type[Detector],
 ) -> list[FitVideo]:
     store = FeatureStore(seen.root)
-    margin = _margin_seconds(request)
+    margin = max(_support_seconds(spec) for spec in inputs.values())
     videos, contents = [], set()
     for file in files:
         content = extraction.contents.get(file.uri)
@@ -271,9 +271,9 @@ def _fit_videos(
     return videos
 
 
-def _margin_seconds(request: TrainRequest) -> float:
-    """Temporal support of features and smoothing: how far an abnormal frame reaches into others."""
-    return 1.0 + 3.0 * request.scores.smoothing_seconds
+def _support_seconds(spec: FeatureSpec) -> float:
+    backbone = backbones().get(spec.backbone)
+    return backbone.support_seconds(from_dict(backbone.Parameters, spec.parameters))
 
 
 def _jobs(

@@ -95,6 +95,12 @@ class Motion(Backbone):
     def dimension(self) -> int:
         return 7
 
+    @classmethod
+    @override
+    def support_seconds(cls, parameters: MotionParameters) -> float:
+        frame_before_seconds = 0.1  # at ten frames a second, the slowest that flow is of use for
+        return _REACH_SIGMAS * parameters.smoothing_seconds + frame_before_seconds
+
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
         rows: list[_Frame] = []
