@@ -195,9 +195,7 @@ def test_features_of_another_length_are_refused_with_both_lengths(name, kind):
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_features_that_are_not_numbers_are_refused_and_never_become_scores(
-    name, kind, broken
-):
+def test_features_that_are_not_numbers_are_refused_and_never_become_scores(name, kind, broken):
     video = bag(kind, 9)
     video.sources["features"].block.values_ND[-1] = broken
     with pytest.raises(StoreError, match=r"cam/9\.mp4.* not finite"):

@@ -75,9 +75,7 @@ def test_windows_to_learn_from_never_leave_a_usable_range(ranges, window):
     bag = numbered_bag(100, ranges=ranges)
     found = list(read_usable_windows(bag, "features", window))
     seen = {int(row) for _, rows in found for row in rows.ravel()}
-    expected = {
-        row for a, b in ranges if b - a >= window.length for row in range(a, b)
-    }
+    expected = {row for a, b in ranges if b - a >= window.length for row in range(a, b)}
     assert seen == expected
     for _, rows in found:
         for first, last in zip(rows[:, 0], rows[:, -1], strict=True):

@@ -1,0 +1,66 @@
+"""One Gaussian with a shrunk covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.covariance import LedoitWolf
+
+from anomaly.detectors import FitContext, detectors
+from anomaly.features import FeatureSpec, vector_block
+from anomaly.video import PixelSpec
+from anomaly.windows.bags import Bag, MemorySource
+
+RECIPE = FeatureSpec(backbone="x", parameters={}, version=1, weights="", pixels=PixelSpec())
+
+
+def bag(values):
+    index = np.arange(len(values))
+    block = vector_block(index, index / 10, values.astype(np.float32))
+    return Bag("v", "c", {"features": MemorySource(block)})
+
+
+def fit(values, parameters=None):
+    detector = detectors().get("gaussian").build(parameters or {}, {"features": RECIPE})
+    return detector.fit(
+        [bag(values)], validation=[], context=FitContext(np.random.default_rng(0))
+    )
+
+
+def scores(detector, values):
+    return np.concatenate([block.scores_NL[:, 0] for block in detector.score(bag(values))])
+
+
+def correlated(n_rows, seed):
+    generator = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).standard_normal((5, 5))
+    return generator.standard_normal((n_rows, 5)) @ mixing * [1, 10, 0.1, 1, 100] + 3
+
+
+def test_scores_are_the_mahalanobis_distances_of_scikit_learn():
+    train, test = (correlated(800, seed).astype(np.float32) for seed in (0, 1))
+    deviation = train.std(axis=0)
+    reference = LedoitWolf().fit(train / deviation)
+    expected = np.sqrt(reference.mahalanobis(test / deviation))
+    assert np.allclose(scores(fit(train), test), expected, rtol=1e-4)
+
+
+def test_squared_scores_of_normal_rows_average_the_number_of_dimensions():
+    assert np.square(scores(fit(correlated(4000, 0)), correlated(4000, 1))).mean() == (
+        pytest.approx(5, rel=0.1)
+    )
+
+
+def test_more_dimensions_than_vectors_and_constant_dimensions_give_finite_scores():
+    generator = np.random.default_rng(0)
+    train = generator.standard_normal((10, 40))
+    train[:, 3] = 7
+    found = scores(fit(train), generator.standard_normal((20, 40)))
+    assert np.isfinite(found).all()
+    assert (found > 0).all()
+
+
+def test_a_sample_gives_nearly_the_scores_of_all_vectors():
+    train, test = correlated(20_000, 0), correlated(200, 1)
+    few = scores(fit(train, {"sample": 4000}), test)
+    assert np.allclose(few, scores(fit(train), test), rtol=0.15)
