@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import SpecError, StoreError, TransientError, VideoError
-from anomaly.features import Backbone, FeatureSpec, backbones, recipe_of
+from anomaly.features import Backbone, FeatureSpec, recipe_of
+from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureGroup, FeatureStore, group_key
 from anomaly.outcome import Outcome
 from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
