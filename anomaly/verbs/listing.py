@@ -35,7 +35,7 @@ def list_things(root: Root, kind: str = "") -> dict[str, Any]:
     """Return the names of everything of one kind (all kinds without), plug-ins and stored things."""
     from anomaly.detectors import detectors
     from anomaly.evaluation.metrics import metrics
-    from anomaly.features import backbones
+    from anomaly.features.backbones import backbones
     from anomaly.video.decoders import decoders
 
     things: Mapping[str, Any] = {
@@ -59,7 +59,7 @@ def show(root: Root, kind: str, name: str) -> dict[str, Any]:
         SpecError: there is no such kind, or no such thing.
     """
     from anomaly.detectors import detectors
-    from anomaly.features import backbones
+    from anomaly.features.backbones import backbones
 
     if kind == "checkpoint":
         if name not in names(root):

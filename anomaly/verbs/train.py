@@ -27,7 +27,9 @@ from anomaly.checkpoints import (
 from anomaly.detectors import Detector, FitContext, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
-from anomaly.features import FeatureSpec, backbones, recipe
+from anomaly.features import FeatureSpec, recipe
+from anomaly.features.backbones import backbones
+from anomaly.features.backbones import backbones
 from anomaly.scores import ScoreSpec
 from anomaly.scores.fit import fit_model
 from anomaly.spec import canonical_json, fingerprint, first_difference, from_dict, to_dict
@@ -126,10 +128,11 @@ def train(
     files = _training_files(seen, request)
     if labels is not None:
         check_known(labels, [file.uri for file in seen.files])
+    one_class = cls.supervision == "one_class"
     _check_supervision(cls, request.detector, labels, files)
     _check_bundle(seen.root, request, parameters, inputs)
     extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
-    videos = _fit_videos(seen, files, extraction, inputs, labels, request, cls)
+    videos = _fit_videos(seen, files, extraction, inputs, labels if one_class else None)
     jobs = _jobs(seen.root, request, parameters, inputs, videos)
     models = dict(fan_out(fit_job, jobs, label="train"))
     if POOLED not in models and not _renews(seen.root, request):
@@ -241,9 +244,8 @@ def _fit_videos(
     extraction: ExtractSummary,
     inputs: Mapping[str, FeatureSpec],
     labels: LabelSet | None,
-    request: TrainRequest,
-    cls: type[Detector],
 ) -> list[FitVideo]:
+    """Return the extracted videos, each content once; with labels only their normal stretches."""
     store = FeatureStore(seen.root)
     margin = max(_support_seconds(spec) for spec in inputs.values())
     videos, contents = [], set()
@@ -253,7 +255,7 @@ def _fit_videos(
             continue
         contents.add(content)
         ranges = None
-        if labels is not None and cls.supervision == "one_class":
+        if labels is not None:
             group = store.open(next(iter(inputs.values())), content)
             if group is None:
                 continue
