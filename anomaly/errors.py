@@ -11,6 +11,8 @@ A message says what failed and on which thing, what was found, what was expected
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 
 class AnomalyError(Exception):
     """Base of all errors that a user may meet."""
@@ -27,6 +29,7 @@ class VideoError(AnomalyError):
         super().__init__(message)
         self.code = code
 
+    @override
     def __reduce__(self) -> tuple[type[VideoError], tuple[str, str]]:
         return (VideoError, (self.code, str(self)))
 

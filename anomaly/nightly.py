@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anomaly.features.store import FeatureStore
-from anomaly.report.render import render
-
 from anomaly.fanout import FanOut
+from anomaly.features.store import FeatureStore
 from anomaly.outcome import Outcome
+from anomaly.report.render import render
 from anomaly.storage import open_root
 from anomaly.verbs.look import look
 from anomaly.verbs.score import ScoreSummary, choose_checkpoint, score_missing

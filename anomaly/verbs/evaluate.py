@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anomaly.datasets.labels import LabelSet, check_known, read_labels
+
+from anomaly.checkpoints import Checkpoint
+from anomaly.datasets.labels import check_known, read_labels
+from anomaly.errors import SpecError
 from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores
 from anomaly.evaluation.results import record
 from anomaly.features.store import FeatureStore
-
-from anomaly.checkpoints import Checkpoint
-from anomaly.errors import SpecError
 from anomaly.scores.tables import read_scores
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
@@ -76,9 +76,7 @@ def evaluate(
             "Score them first: anomaly score."
         )
     scores = _stored_scores(seen, bundle, wanted)
-    evaluation = evaluate_scores(
-        scores, truth, seed=seed, sanity=_frame_difference(seen, bundle, scores, truth)
-    )
+    evaluation = evaluate_scores(scores, truth, seed=seed, sanity=_sanity(seen, bundle, wanted))
     record(seen.root, seen.archive, bundle.name, evaluation)
     return EvaluateSummary(
         archive=seen.archive,
@@ -103,31 +101,35 @@ def _stored_scores(
         seen.archive,
         bundle.name,
         videos=uris,
-        columns=["video", "frame", "score", "seconds"],
+        columns=["video", "frame", "score"],
     )
-    names = np.asarray(table["video"].to_pylist())
-    frames = table["frame"].to_numpy()
-    scores = table["score"].to_numpy()
-    found = {}
-    for uri in uris:
-        rows = np.flatnonzero(names == uri)
-        found[uri] = VideoScores(frames[rows], scores[rows])
-    return found
+    videos = table["video"].combine_chunks().dictionary_encode()
+    order = np.argsort(videos.indices.to_numpy(), kind="stable")
+    ends = np.cumsum(np.bincount(videos.indices.to_numpy(), minlength=len(videos.dictionary)))
+    frames = np.split(table["frame"].to_numpy()[order], ends[:-1])
+    scores = np.split(table["score"].to_numpy()[order], ends[:-1])
+    return {
+        uri: VideoScores(frame_N, score_N)
+        for uri, frame_N, score_N in zip(
+            videos.dictionary.to_pylist(), frames, scores, strict=True
+        )
+    }
 
 
-def _frame_difference(
-    seen: Look, bundle: Checkpoint, scores: Mapping[str, VideoScores], truth: LabelSet
+def _sanity(
+    seen: Look, bundle: Checkpoint, uris: Sequence[str]
 ) -> dict[str, dict[str, VideoScores]]:
     """Return the sanity rows that need pixels: how much the picture changes, and how bright it is."""
-    del truth
     store = FeatureStore(seen.root)
     recipe = next(iter(bundle.inputs.values()))
     rows: dict[str, dict[str, VideoScores]] = {"frame_difference": {}, "brightness": {}}
-    for uri in scores:
+    for uri in uris:
         group = store.open(recipe, seen.rows[uri].content or "")
         if group is None:
             return {}
         index_T = group.index_T()
-        rows["frame_difference"][uri] = VideoScores(index_T, group.difference_T())
-        rows["brightness"][uri] = VideoScores(index_T, group.brightness_T())
+        rows["frame_difference"][uri] = VideoScores(
+            index_T, group.difference_T().astype(np.float64)
+        )
+        rows["brightness"][uri] = VideoScores(index_T, group.brightness_T().astype(np.float64))
     return rows

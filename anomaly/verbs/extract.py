@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly.features.extract import extract_video
-from anomaly.features.store import FeatureStore
-
 from anomaly.fanout import FanOut
 from anomaly.features import FeatureSpec
+from anomaly.features.extract import extract_video
+from anomaly.features.store import FeatureStore
 from anomaly.outcome import Outcome
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
@@ -142,8 +141,7 @@ def _deal(
 ) -> tuple[list[Outcome], list[ExtractJob]]:
     """Say what is done (or hopeless) already, and make jobs of the rest."""
     store = FeatureStore(seen.root)
-    known = {f.uri: seen.rows[f.uri].content for f in files if seen.rows[f.uri].content}
-    stored = set(known.values())
+    stored = {content for f in files if (content := seen.rows[f.uri].content)}
     for recipe in recipes:
         stored &= store.complete(recipe, stored)
     done, jobs = [], []

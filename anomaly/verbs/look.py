@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomaly.evaluation.results import init_results
-
 from anomaly.catalog import Catalog, CatalogRow, archive_name, init_catalog
 from anomaly.errors import SpecError
+from anomaly.evaluation.results import init_results
 from anomaly.scores.tables import init_tables
 from anomaly.storage import Root, open_root
 from anomaly.video import ArchiveSpec, VideoFile

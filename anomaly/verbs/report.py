@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from anomaly.report.render import render
-
 from anomaly.storage import open_root
 from anomaly.verbs.look import look
 from anomaly.verbs.score import choose_checkpoint

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-from anomaly.features.store import FeatureStore
 
 from anomaly.catalog import LedgerRow
 from anomaly.checkpoints import Checkpoint, Model, current, load, names
 from anomaly.detectors import Detector, detectors
 from anomaly.errors import SpecError, VideoError
 from anomaly.fanout import FanOut
+from anomaly.features.store import FeatureStore
 from anomaly.registry import unknown_name
 from anomaly.report.media import cut_events
 from anomaly.scores import FrameScores, ScoreSpec
@@ -32,7 +32,7 @@ from anomaly.scores.tables import (
 )
 from anomaly.spec import from_dict
 from anomaly.storage import Root, open_root
-from anomaly.verbs.bags import open_bag
+from anomaly.verbs.bags import open_bag, open_group
 from anomaly.verbs.extract import RECORD_SECONDS, ExtractSummary, extract_missing
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
@@ -219,7 +219,8 @@ class Scorer:
     def score(self, file: VideoFile, content: str) -> tuple[FrameScores, list[Event]]:
         """Return the frame scores and events of one video from its stored features."""
         bag = open_bag(self.store, self.bundle.inputs, file.uri, self.camera, content)
-        group = self.store.open(next(iter(self.bundle.inputs.values())), content)
+        first = next(iter(self.bundle.inputs.values()))
+        group = open_group(self.store, first, file.uri, content)
         return score_bag(self.detector, bag, group, self.stages)
 
 

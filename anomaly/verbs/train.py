@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anomaly.datasets.labels import LabelSet, check_known, read_labels
-from anomaly.features.store import FeatureStore
 
 from anomaly.checkpoints import (
     POOLED,
@@ -24,12 +22,13 @@ from anomaly.checkpoints import (
     set_current,
     training_state,
 )
+from anomaly.datasets.labels import LabelSet, check_known, read_labels
 from anomaly.detectors import Detector, FitContext, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
 from anomaly.features import FeatureSpec, recipe
 from anomaly.features.backbones import backbones
-from anomaly.features.backbones import backbones
+from anomaly.features.store import FeatureStore
 from anomaly.scores import ScoreSpec
 from anomaly.scores.fit import fit_model
 from anomaly.spec import canonical_json, fingerprint, first_difference, from_dict, to_dict
