@@ -22,7 +22,7 @@ from anomaly.scores.tables import Partition, iterate
 from anomaly.storage import Root
 
 TIMELINE_BINS = 240
-"""points of a score timeline, each with the lowest and highest score of its stretch"""
+"""most points of a score timeline, each with the lowest and highest score of its stretch"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ def gather(
 
 
 def thin(
-    seconds_T: NDArray[np.float64], score_T: NDArray[np.float64], bins: int = TIMELINE_BINS
+    seconds_T: NDArray[np.float64], score_T: NDArray[np.float64], bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the lowest and highest score of `bins` equal stretches of time, NaN where there is none.
 
@@ -180,7 +180,8 @@ def _timelines(
                 continue
             seconds_T = rows["seconds"].to_numpy()
             score_T = rows["score"].to_numpy()
-            lowest_K, highest_K = thin(seconds_T, score_T)
+            bins = max(1, min(TIMELINE_BINS, len(rows) // 2))
+            lowest_K, highest_K = thin(seconds_T, score_T, bins)
             yield Timeline(
                 video=video,
                 camera=partition.camera,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -80,13 +81,14 @@ def _embed(root: Root, events: Sequence[ReportedEvent], page_bytes: int) -> dict
     pictures = ("picture_peak", "picture_start", "picture_stop")
     wanted = [event.row[name] for event in events for name in pictures]
     wanted += [event.row["clip"] for event in events]
+    uses = Counter(key for key in wanted if key)
     embedded: dict[str, str] = {}
     left = page_bytes
-    for key in wanted:
-        data = root.read(key) if key else None
-        if data is not None and len(data) * 4 // 3 <= left:
+    for key, times in uses.items():
+        data = root.read(key)
+        if data is not None and times * len(data) * 4 // 3 <= left:
             embedded[key] = base64.b64encode(data).decode()
-            left -= len(embedded[key])
+            left -= times * len(embedded[key])
     return embedded
 
 
@@ -180,14 +182,12 @@ def _island(data: dict[str, Any]) -> Markup:
     return Markup(escaped)  # noqa: S704 - escaped on the line above
 
 
-def rarity(one_in_days: float | None) -> str:
+def rarity(one_in_days: float) -> str:
     """Return in words how often normal video scores as high.
 
     >>> rarity(0.25), rarity(3.2), rarity(2000)
     ('about 4 a day', 'once in 3 days', 'once in 5 years')
     """
-    if one_in_days is None:
-        return "rarity unknown"
     if one_in_days < 0.75:
         return f"about {1 / max(one_in_days, 1e-3):.0f} a day"
     if one_in_days < 1.5:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -101,8 +101,13 @@ def scanned(
     bad = video_file(broken, "entrance", 12)
     catalog = Catalog(root, "site & co")
     catalog.look([*files, bad])
-    outcomes = [Outcome(uri=file.uri, status="ok", content=content_of(Path(file.location), "file")) for file in files]
-    refusal = Outcome(uri=bad.uri, status="quarantined", code="unreadable", message="No <header> found.")
+    outcomes = [
+        Outcome(uri=file.uri, status="ok", content=content_of(Path(file.location), "file"))
+        for file in files
+    ]
+    refusal = Outcome(
+        uri=bad.uri, status="quarantined", code="unreadable", message="No <header> found."
+    )
     facts = {outcome.content: {"duration_seconds": 14.0} for outcome in outcomes}
     catalog.record([*outcomes, refusal], facts)
     for file, outcome, (_, planted) in zip(files, outcomes, clips, strict=True):
@@ -111,18 +116,30 @@ def scanned(
     return Scanned(root, files, tuple(planted for _, planted in clips))
 
 
-def _score(root: Root, catalog: Catalog, file: VideoFile, content: str, planted: Planted) -> None:
+def _score(
+    root: Root, catalog: Catalog, file: VideoFile, content: str, planted: Planted
+) -> None:
     scores = scores_with(planted, 12.5)
     found: list[Event] = find_events(scores, 3.0, ScoreSpec())
     assert len(found) == 1
+    found = [replace(event, one_in_days=planted.n_frames / 4) for event in found]
     found = cut_events(root, file, content, found)
     rows = score_rows(file, content, scores, file.camera)
-    partition = Partition(archive=file.archive, checkpoint="knn-1", camera=file.camera, date="2026-03-02")
+    partition = Partition(
+        archive=file.archive, checkpoint="knn-1", camera=file.camera, date="2026-03-02"
+    )
     merge_scores(root, partition, {file.uri: rows})
-    merge_events(root, partition, {file.uri: event_rows(file, content, found, file.camera, rows)})
+    merge_events(
+        root, partition, {file.uri: event_rows(file, content, found, file.camera, rows)}
+    )
     ledger = LedgerRow(
-        uri=file.uri, content=content, camera=file.camera, date="2026-03-02", model_digest="m",
-        n_frames=len(scores), n_events=1,
+        uri=file.uri,
+        content=content,
+        camera=file.camera,
+        date="2026-03-02",
+        model_digest="m",
+        n_frames=len(scores),
+        n_events=1,
     )
     catalog.record_scored("knn-1", [ledger])
 
@@ -133,8 +150,16 @@ def _evaluate(root: Root) -> None:
     import pyarrow.parquet as pq
 
     row = {
-        "archive": "site & co", "checkpoint": "knn-1", "label_set": "labels", "metric": "frame_auc_micro",
-        "value": 0.9712, "low": 0.95, "high": 0.99, "frames": 525, "videos": 3, "videos_left_out": 0,
+        "archive": "site & co",
+        "checkpoint": "knn-1",
+        "label_set": "labels",
+        "metric": "frame_auc_micro",
+        "value": 0.9712,
+        "low": 0.95,
+        "high": 0.99,
+        "frames": 525,
+        "videos": 3,
+        "videos_left_out": 0,
         "evaluated_at": datetime(2026, 3, 3, tzinfo=ZoneInfo("UTC")) + timedelta(hours=1),
     }
     sink = io.BytesIO()

@@ -21,19 +21,23 @@
   };
 
   // ---- score timelines: x is 0..1000 over the video, y is 0..100 -------------------------------
-  function area(line, y) {
-    const n = line.high.length, x = (k) => ((k + 0.5) / n * 1000).toFixed(1);
-    const runs = [];
+  // Runs of points with scores; where nothing could be decoded the curve has a hole.
+  function runs(line) {
+    const found = [];
     let run = null;
-    for (let k = 0; k <= n; k++) {
-      if (k < n && line.high[k] !== null) {
-        if (!run) runs.push(run = []);
-        run.push(k);
-      } else run = null;
-    }
-    return runs.map((ks) => "M" + [
+    line.high.forEach((value, k) => {
+      if (value === null) run = null;
+      else if (run) run.push(k);
+      else found.push(run = [k]);
+    });
+    return found;
+  }
+
+  function outline(line, y, from) {
+    const n = line.high.length, last = Math.max(1, n - 1), x = (k) => (k / last * 1000).toFixed(1);
+    return runs(line).map((ks) => "M" + [
       ...ks.map((k) => `${x(k)} ${y(line.high[k])}`),
-      ...ks.slice().reverse().map((k) => `${x(k)} ${y(line.low[k])}`),
+      ...ks.slice().reverse().map((k) => `${x(k)} ${y(from ? from[k] : 0)}`),
     ].join("L") + "Z").join("");
   }
 
@@ -43,7 +47,8 @@
     const length = line.duration || 1;
     const picture = svg("svg", { class: "trace", viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "group" });
     picture.setAttribute("aria-label", `score of ${line.video} over time`);
-    picture.append(svg("path", { class: "area", d: area(line, y) }));
+    picture.append(svg("path", { class: "area", d: outline(line, y, null) }));
+    picture.append(svg("path", { class: "band", d: outline(line, y, line.low) }));
     picture.append(svg("line", { class: "threshold", x1: 0, x2: 1000, y1: y(line.threshold), y2: y(line.threshold) }));
     for (const card of cards) {
       const id = card.dataset.event, event = data.events[id];
