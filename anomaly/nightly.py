@@ -22,6 +22,7 @@ from anomaly.storage import open_root
 from anomaly.verbs.look import look
 from anomaly.verbs.score import ScoreSummary, choose_checkpoint, score_missing
 from anomaly.video import ArchiveSpec
+from anomaly.video.archive import select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ def nightly(
             checkpoint; nothing has been written then.
     """
     bundle = choose_checkpoint(open_root(root), checkpoint)
-    seen = look(root, archive)
+    seen = look(root, archive, check=lambda files: select(files, videos))
     files = seen.chosen(videos)
     new = [file for file in files if seen.rows[file.uri].status == "found"]
     known_bad = {file.uri for file in files if seen.rows[file.uri].status == "quarantined"}

@@ -19,7 +19,8 @@ from anomaly.scores.tables import read_scores
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
 from anomaly.verbs.score import choose_checkpoint
-from anomaly.video import ArchiveSpec
+from anomaly.video import ArchiveSpec, VideoFile
+from anomaly.video.archive import select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +62,12 @@ def evaluate(
     """
     bundle = choose_checkpoint(open_root(root), checkpoint)
     truth = read_labels(Path(labels))
-    seen = look(root, archive)
-    check_known(truth, [file.uri for file in seen.files])
+
+    def check(files: Sequence[VideoFile]) -> None:
+        check_known(truth, [file.uri for file in files])
+        select(files, videos)
+
+    seen = look(root, archive, check=check)
     chosen = {file.uri for file in seen.chosen(videos)}
     labelled = [uri for uri in truth.videos if uri in chosen]
     trained = _trained_on(seen, bundle)

@@ -16,6 +16,7 @@ from anomaly.outcome import Outcome
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
+from anomaly.video.archive import select
 
 RECORD_SECONDS = 10.0
 """how often outcomes of a running stage reach the catalog"""
@@ -105,7 +106,7 @@ def extract(
     fan_out: FanOut,
 ) -> ExtractSummary:
     """Extract the features of all (or the named) videos that the store does not hold yet."""
-    seen = look(root, archive)
+    seen = look(root, archive, check=lambda files: select(files, videos))
     return extract_missing(seen, seen.chosen(videos), recipes, fan_out=fan_out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Look:
 
     def chosen(self, globs: Sequence[str] = ()) -> list[VideoFile]:
         """Return the videos whose path matches one of `globs`; all of them without globs."""
-        return select(list(self.files), globs) if globs else list(self.files)
+        return select(self.files, globs)
 
     def usable(self, files: Sequence[VideoFile]) -> list[VideoFile]:
         """Return those files that are not in quarantine."""
@@ -44,12 +44,23 @@ def init_root(root: Root) -> None:
     init_results(root)
 
 
-def look(root_url: str, archive: ArchiveSpec) -> Look:
+def look(
+    root_url: str,
+    archive: ArchiveSpec,
+    *,
+    check: Callable[[Sequence[VideoFile]], object] = len,
+) -> Look:
     """Find the videos of `archive` and bring the root's catalog up to date; no video is read.
 
+    Args:
+        root_url: the root.
+        archive: where the videos are.
+        check: is given all videos before anything is written, to refuse a request that does not fit
+            them.
+
     Raises:
-        SpecError: the archive is missing or holds no video, or the root cannot be written; nothing
-            has been written then.
+        SpecError: the archive is missing or holds no video, `check` refuses, or the root cannot be
+            written; nothing has been written then.
     """
     root = open_root(root_url)
     location = _location(archive.root)
@@ -59,6 +70,7 @@ def look(root_url: str, archive: ArchiveSpec) -> Look:
             f"No video found in {archive.root!r}. Expected a folder, a glob, a list file or an s3:// "
             "prefix that holds video files or folders of numbered images."
         )
+    check(files)
     init_root(root)
     name = archive_name(root, location, archive.name)
     named = tuple(_named(file, name) for file in files)

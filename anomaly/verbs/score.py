@@ -36,6 +36,7 @@ from anomaly.verbs.bags import open_bag, open_group
 from anomaly.verbs.extract import RECORD_SECONDS, ExtractSummary, extract_missing
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
+from anomaly.video.archive import select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ def score(
         SpecError: there is no such checkpoint, or none to take when none is named.
     """
     bundle = choose_checkpoint(open_root(root), checkpoint)
-    seen = look(root, archive)
+    seen = look(root, archive, check=lambda files: select(files, videos))
     return score_missing(seen, seen.chosen(videos), bundle, fan_out=fan_out)
 
 

@@ -29,6 +29,7 @@ from anomaly.fanout import FanOut
 from anomaly.features import FeatureSpec, recipe
 from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureStore
+from anomaly.registry import unknown_name
 from anomaly.scores import ScoreSpec
 from anomaly.scores.fit import fit_model
 from anomaly.spec import canonical_json, fingerprint, first_difference, from_dict, to_dict
@@ -37,6 +38,7 @@ from anomaly.verbs.bags import Ranges, open_bag
 from anomaly.verbs.extract import ExtractSummary, extract_missing
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
+from anomaly.video.archive import select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +125,20 @@ def train(
     inputs = request.recipes()
     parameters = to_dict(cls.build(dict(request.detector_parameters or {}), inputs).parameters)
     labels = read_labels(Path(request.labels)) if request.labels else None
-    seen = look(root, archive)
-    files = _training_files(seen, request)
-    if labels is not None:
-        check_known(labels, [file.uri for file in seen.files])
+    _check_bundle(open_root(root), request, parameters, inputs)
+
+    def check(found: Sequence[VideoFile]) -> None:
+        if labels is not None:
+            check_known(labels, [file.uri for file in found])
+        _check_supervision(cls, request.detector, labels, _training_files(found, request))
+
+    seen = look(root, archive, check=check)
+    files = seen.usable(_training_files(seen.files, request))
+    if not files:
+        raise SpecError(
+            "All chosen videos are in quarantine: `anomaly list quarantine` says why."
+        )
     one_class = cls.supervision == "one_class"
-    _check_supervision(cls, request.detector, labels, files)
-    _check_bundle(seen.root, request, parameters, inputs)
     extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
     videos = _fit_videos(seen, files, extraction, inputs, labels if one_class else None)
     jobs = _jobs(seen.root, request, parameters, inputs, videos)
@@ -187,20 +196,12 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _training_files(seen: Look, request: TrainRequest) -> list[VideoFile]:
-    files = seen.usable(seen.chosen(request.videos))
-    if request.camera:
-        cameras = sorted({file.camera for file in files})
-        files = [file for file in files if file.camera == request.camera]
-        if not files:
-            raise SpecError(
-                f"No training video of camera {request.camera!r}. Cameras found: {', '.join(cameras)}."
-            )
-    if not files:
-        raise SpecError(
-            "All chosen videos are in quarantine: `anomaly list quarantine` says why."
-        )
-    return files
+def _training_files(files: Sequence[VideoFile], request: TrainRequest) -> list[VideoFile]:
+    chosen = select(files, request.videos)
+    cameras = {file.camera for file in chosen}
+    if request.camera and request.camera not in cameras:
+        raise unknown_name("camera with a training video", request.camera, sorted(cameras))
+    return [file for file in chosen if request.camera in {"", file.camera}]
 
 
 def _check_supervision(
