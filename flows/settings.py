@@ -75,7 +75,8 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + _NESTED.join(str(part) for part in first["loc"]).upper()
-        raise SpecError(f"{name}={first.get('input')!r}: {first['msg']}.") from error
+        found = f"found {first['input']!r}"
+        raise SpecError(f"{name}: {first['msg']}; {found}.") from error
 
 
 def _refuse_unknown() -> None:

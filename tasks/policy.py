@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 from prefect import Task, task, unmapped
@@ -20,7 +21,6 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import task_run as this_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
-from prefect.utilities.annotations import quote
 
 from anomaly.errors import TransientError
 from anomaly.fanout import FanOut
@@ -30,7 +30,6 @@ from tasks.processes import LocalProcesses, run_all
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-RunAll = Callable[[Callable[[Item], Result], Sequence[Item]], list[Result]]
 
 JITTER = 0.5
 """pauses are stretched by up to about this share, so that a crowd does not come back at once"""
@@ -49,16 +48,10 @@ def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> 
     retry_jitter_factor=JITTER,
     task_run_name="{name}",
 )
-def run_shard(
-    run: RunAll[Item, Result],
-    function: Callable[[Item], Result],
-    items: tuple[Item, ...],
-    name: str,
-    retries: int,
-) -> State[list[Result]]:
-    """Run the items of one task run; a spoilt one is retried, and an outcome after the last try."""
+def run_shard(work: Callable[[], list[Any]], name: str, retries: int) -> State[list[Any]]:
+    """Do the work of one task run; an outcome that the world spoilt is retried, then returned."""
     del name
-    results = run(function, items)
+    results = work()
     if this_run.run_count <= retries:
         raise_if_failed(results)
     return state_of(results)
@@ -93,10 +86,9 @@ def fan_out(
         )
         cores = min(workers or os.cpu_count() or 1, len(shards))
         with LocalProcesses(cores) if _runs_in_threads() else nullcontext() as processes:
+            run_all_there = processes.run_all if processes else run_all
             futures: list[PrefectFuture[Any]] = mapped.map(
-                unmapped(processes.run_all if processes else run_all),
-                unmapped(function),
-                quote(shards),
+                [partial(run_all_there, function, shard) for shard in shards],
                 [shard_name(label, shard) for shard in shards],
                 unmapped(retries),
             )

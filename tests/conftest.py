@@ -28,7 +28,7 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
     """Encode a small H.264 video: a square that moves over a fixed textured background."""
 

@@ -1,0 +1,157 @@
+"""The five flows in this process, over one root; what they leave equals what the library's verbs leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.objects import State
+
+from anomaly.errors import SpecError
+from anomaly.spec import to_dict
+from anomaly.video import ArchiveSpec
+from flows.evaluate import evaluate
+from flows.extract_features import extract_features
+from flows.nightly_scan import nightly_scan
+from flows.runs import WITH_FAILURES
+from flows.score_archive import score_archive
+from flows.train_detector import train_detector
+from tests.flows.conftest import REQUEST
+
+Story = dict[str, State[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("flows")
+
+
+@pytest.fixture(scope="module")
+def story(campus: ArchiveSpec, root: Path, prefect_server: None) -> Story:
+    """The final state of each flow, run one after the other, and of a second night."""
+    labels = root / "labels.csv"
+    labels.write_text(
+        "video,n_frames,start_frame,stop_frame,category\n"
+        "gate/20260302_080000.mp4,40,10,20,test\n"
+        "hall/20260302_080000.mp4,40,,,\n"
+    )
+    here = {"archive": campus, "root": str(root), "return_state": True}
+    return {
+        "extract": extract_features(**here),
+        "train": train_detector(**here, request=REQUEST),
+        "nightly": nightly_scan(**here),
+        "again": nightly_scan(**here),
+        "score": score_archive(**here),
+        "evaluate": evaluate(**here, labels=str(labels)),
+    }
+
+
+def artifacts_of(state: State[Any]) -> dict[str, Any]:
+    with get_client(sync_client=True) as client:
+        run_id = ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=run_id))
+    return {artifact.key: artifact for artifact in found}
+
+
+def test_every_flow_completes(story: Story):
+    assert {name: state.type.value for name, state in story.items()} == dict.fromkeys(
+        story, "COMPLETED"
+    )
+
+
+@pytest.mark.parametrize("folder", ["features", "checkpoints", "scores", "events"])
+def test_flows_leave_what_the_librarys_verbs_leave_byte_for_byte(
+    story: Story,
+    root: Path,
+    reference: Path,
+    stored: Callable[..., dict[str, bytes]],
+    folder: str,
+):
+    found, expected = stored(root, folder), stored(reference, folder)
+    assert expected
+    assert list(found) == list(expected)
+    assert [key for key in found if found[key] != expected[key]] == []
+
+
+def test_there_are_events_to_compare(story: Story):
+    assert story["nightly"].result()["events"] > 0
+    assert story["nightly"].result()["scored"] == 8
+
+
+def test_a_bad_file_ends_a_run_completed_with_a_name_and_a_message(story: Story):
+    assert story["extract"].name == WITH_FAILURES
+    assert "gate/20260302_100000.mp4" in story["extract"].message
+
+
+def test_a_bad_file_that_was_known_is_no_news_to_the_night(story: Story):
+    assert story["nightly"].name == "Completed"
+
+
+def test_a_second_night_has_nothing_to_do(story: Story):
+    assert (story["again"].result()["new"], story["again"].result()["scored"]) == (0, 0)
+
+
+def test_a_run_is_named_after_flow_archive_and_date(story: Story):
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(story["nightly"].state_details.flow_run_id)
+    assert run.name.startswith("nightly-scan campus 20")
+
+
+def test_a_night_leaves_summary_events_bad_files_and_progress(story: Story):
+    found = artifacts_of(story["nightly"])
+    assert {key: artifact.type for key, artifact in found.items()} == {
+        "nightly-scan-score-progress": "progress",
+        "nightly-scan-summary": "markdown",
+        "nightly-scan-top-events": "table",
+        "nightly-scan-bad-files": "table",
+    }
+    assert found["nightly-scan-score-progress"].data == 100.0
+    assert "| events |" in found["nightly-scan-summary"].data
+
+
+def test_extraction_leaves_a_table_of_bad_files_with_reasons(story: Story):
+    table = artifacts_of(story["extract"])["extract-features-bad-files"].data
+    assert "gate/20260302_100000.mp4" in table
+    assert "unreadable" in table
+
+
+def test_evaluation_figures_are_the_flows_result(story: Story):
+    assert 0.0 <= story["evaluate"].result()["frame_auc_micro"] <= 1.0
+
+
+def test_an_archive_shows_as_a_form_with_its_documented_fields():
+    schema = nightly_scan.parameters.model_dump()
+    form = schema["definitions"]["ArchiveSpec"]
+    assert form["type"] == "object"
+    assert "IANA name" in form["properties"]["time_zone"]["description"]
+    assert "videos are" in schema["properties"]["archive"]["description"]
+
+
+def test_a_request_from_a_form_is_plain_json(campus: ArchiveSpec):
+    values = {
+        "archive": {"root": "/videos", "time_zone": "Europe/Rome"},
+        "request": {"detector": "knn", "videos": ["a/*"], "scores": {"smoothing_seconds": 1.0}},
+    }
+    checked = train_detector.validate_parameters(values)
+    assert checked["archive"] == ArchiveSpec(root="/videos", time_zone="Europe/Rome")
+    assert checked["request"].scores.smoothing_seconds == 1.0
+    assert to_dict(checked["archive"])["time_zone"] == "Europe/Rome"
+
+
+def test_without_any_archive_the_message_says_how_to_name_one(prefect_server: None):
+    with pytest.raises(SpecError, match="ANOMALY_ARCHIVE__ROOT"):
+        score_archive()
+
+
+def test_an_archive_set_in_the_environment_is_taken_when_none_is_given(
+    campus: ArchiveSpec, story: Story, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ANOMALY_ROOT", str(root))
+    monkeypatch.setenv("ANOMALY_ARCHIVE__ROOT", campus.root)
+    monkeypatch.setenv("ANOMALY_ARCHIVE__PATTERN", campus.pattern)
+    monkeypatch.setenv("ANOMALY_ARCHIVE__TIME_ZONE", campus.time_zone)
+    assert nightly_scan()["new"] == 0
