@@ -32,14 +32,12 @@ class NightlySummary:
     new: int
     """videos that the catalog did not know, or knew in another state"""
     scoring: ScoreSummary
-    newly_quarantined: tuple[Outcome, ...]
     report: str
 
     @property
     def troubled(self) -> tuple[Outcome, ...]:
         """Videos that newly gave no scores: bad files, and those to be tried again."""
-        failed = (o for o in self.scoring.extraction.outcomes if o.status == "failed")
-        return (*self.newly_quarantined, *failed)
+        return self.scoring.extraction.troubled
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
@@ -50,7 +48,7 @@ class NightlySummary:
             "new": self.new,
             "scored": len(self.scoring.scored),
             "events": sum(row.n_events for row in self.scoring.scored),
-            "quarantined": len(self.newly_quarantined),
+            "quarantined": sum(outcome.status == "quarantined" for outcome in self.troubled),
             "failed": extraction["failed"],
             "frames": sum(row.n_frames for row in self.scoring.scored),
             "models": dict(self.scoring.models),
@@ -81,15 +79,12 @@ def nightly(
     seen = look(root, archive, check=lambda files: select(files, videos))
     files = seen.chosen(videos)
     new = [file for file in files if seen.rows[file.uri].status == "found"]
-    known_bad = {file.uri for file in files if seen.rows[file.uri].status == "quarantined"}
     scoring = score_missing(seen, files, bundle, fan_out=fan_out)
-    bad = (o for o in scoring.extraction.outcomes if o.status == "quarantined")
     page = render(seen.root, seen.archive, bundle.name, time_zone=archive.time_zone)
     if keep_nights > 0:
         FeatureStore(seen.root).expire(nights=keep_nights)
     return NightlySummary(
         new=len(new),
         scoring=scoring,
-        newly_quarantined=tuple(o for o in bad if o.uri not in known_bad),
         report=seen.root.address(page),
     )

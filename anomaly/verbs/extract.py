@@ -39,6 +39,8 @@ class ExtractSummary:
     outcomes: tuple[Outcome, ...]
     recipes: tuple[FeatureSpec, ...]
     seconds: float
+    known_bad: frozenset[str] = frozenset()
+    """videos that were in quarantine before and were left alone"""
 
     @property
     def contents(self) -> dict[str, str]:
@@ -48,8 +50,12 @@ class ExtractSummary:
 
     @property
     def troubled(self) -> tuple[Outcome, ...]:
-        """Videos that gave no features this time: the file is bad, or the world was."""
-        return tuple(o for o in self.outcomes if o.status in {"quarantined", "failed"})
+        """Videos that newly gave no features: the file is bad, or the world was."""
+        return tuple(
+            o
+            for o in self.outcomes
+            if o.status in {"quarantined", "failed"} and o.uri not in self.known_bad
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
@@ -92,7 +98,7 @@ class _Recorder:
             ):
                 group = store.open(self.recipe, outcome.content)
                 facts[outcome.content] = {} if group is None else group.catalog_facts()
-        self.seen.catalog.record(self.waiting, facts)
+        self.seen.catalog.record(self.waiting, facts, self.seen.rows)
         self.waiting.clear()
         self.last = time.monotonic()
 
@@ -129,6 +135,7 @@ def extract_missing(
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.uri)),
         recipes=tuple(recipes),
         seconds=time.monotonic() - begun,
+        known_bad=frozenset(o.uri for o in done if o.status == "quarantined"),
     )
 
 
