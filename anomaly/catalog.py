@@ -145,16 +145,23 @@ class Catalog:
         return {uri: row for uri, row in self._update(change).items() if row.present}
 
     def record(
-        self, outcomes: Iterable[Outcome], facts: Mapping[str, Mapping[str, Any]]
+        self,
+        outcomes: Iterable[Outcome],
+        facts: Mapping[str, Mapping[str, Any]],
+        looked: Mapping[str, CatalogRow] | None = None,
     ) -> None:
-        """Record what became of videos; `facts` maps content to columns known of it."""
+        """Record what became of videos; `facts` maps content to columns known of it.
+
+        With `looked`, the rows of the look that the outcomes follow from, an outcome is dropped when
+        another run has found the file changed since.
+        """
         by_uri = {outcome.uri: outcome for outcome in outcomes if outcome.status != "failed"}
         if not by_uri:
             return
 
         def change(rows: dict[str, CatalogRow]) -> dict[str, CatalogRow]:
             for uri, outcome in by_uri.items():
-                if uri in rows:
+                if uri in rows and (looked is None or _same_file(rows[uri], looked[uri])):
                     rows[uri] = _with_outcome(
                         rows[uri], outcome, facts.get(outcome.content, {})
                     )
@@ -273,6 +280,10 @@ def _free_name(names: Mapping[str, str], base: str, location: str, *, insist: bo
     while names.get(chosen, location) != location:
         chosen, number = f"{base}-{number}", number + 1
     return chosen
+
+
+def _same_file(row: CatalogRow, other: CatalogRow) -> bool:
+    return (row.bytes, row.modified) == (other.bytes, other.modified)
 
 
 def _looked_at(file: VideoFile, row: CatalogRow | None, now: datetime) -> CatalogRow:

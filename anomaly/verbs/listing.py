@@ -97,8 +97,10 @@ def retry(root: Root, videos: Sequence[str], archive: str = "") -> list[str]:
     """Take videos out of quarantine, so that the next run tries them; return their paths.
 
     Raises:
-        SpecError: none of them is in quarantine.
+        SpecError: there is no such archive, or none of the videos is in quarantine.
     """
+    if archive and archive not in archives_with_tables(root):
+        raise unknown_name("archive", archive, archives_with_tables(root))
     freed = []
     for name in [archive] if archive else archives_with_tables(root):
         catalog = Catalog(root, name)
