@@ -38,6 +38,11 @@ from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
 
+Place = tuple[str, str]
+"""camera and date: a camera-day of one archive and checkpoint"""
+Video = tuple[VideoFile, str]
+"""a file and its content"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreJob:
@@ -45,10 +50,10 @@ class ScoreJob:
 
     root: str
     partition: Partition
-    videos: tuple[tuple[VideoFile, str], ...]
-    """videos to score now, with their content"""
+    videos: tuple[Video, ...]
+    """videos to score now"""
     remove: tuple[str, ...] = ()
-    """videos whose rows go: renamed, or moved to another camera or day"""
+    """videos whose old rows go: renamed, or moved to another camera or day"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +132,8 @@ def score_missing(
     stale = [file for file in files if not _is_scored(seen, file, bundle, ledger)]
     recipes = list(bundle.inputs.values())
     extraction = extract_missing(seen, stale, recipes, fan_out=fan_out)
-    jobs = _jobs(seen, stale, extraction.contents, bundle, ledger)
+    removals, jobs = _jobs(seen, stale, extraction.contents, bundle, ledger)
+    _run(seen, bundle, removals, fan_out)
     scored = _run(seen, bundle, jobs, fan_out)
     chosen = {file.uri for file in files}
     rows_now = {
@@ -201,8 +207,8 @@ def score_job(job: ScoreJob) -> tuple[ScoreJob, list[LedgerRow]]:
                 n_events=len(found),
             )
         )
-    merge_scores(root, job.partition, tables, remove=set(job.remove))
     merge_events(root, job.partition, events, remove=set(job.remove))
+    merge_scores(root, job.partition, tables, remove=set(job.remove))
     return replace(job, videos=()), rows
 
 
@@ -240,7 +246,7 @@ def _is_scored(
         row is not None
         and row.content == seen.rows[file.uri].content
         and row.camera == file.camera
-        and (file.date is None or row.date == file.date)
+        and row.date == partition_date(file.date, row.content)
         and row.model_digest == bundle.digest(file.camera)
     )
 
@@ -251,35 +257,42 @@ def _jobs(
     contents: Mapping[str, str],
     bundle: Checkpoint,
     ledger: Mapping[str, LedgerRow],
-) -> list[ScoreJob]:
-    """Group the videos by camera-day; rows of renamed or moved videos leave their old one."""
-    videos: dict[tuple[str, str], list[tuple[VideoFile, str]]] = defaultdict(list)
-    remove: dict[tuple[str, str], set[str]] = defaultdict(set)
-    present = {file.uri for file in seen.files}
-    fresh = {contents[file.uri] for file in files if file.uri in contents}
-    for uri, row in ledger.items():
-        if uri not in present and row.content in fresh:
-            remove[row.camera, row.date].add(uri)
+) -> tuple[list[ScoreJob], list[ScoreJob]]:
+    """Return the jobs that only take old rows away, then those that score; one for each camera-day.
+
+    Old rows of a renamed video go in the same step that brings the new ones when both lie in one
+    camera-day. Else they go first: a reader may miss a video for a while, but never sees it twice.
+    """
+    arriving: dict[Place, list[Video]] = defaultdict(list)
     for file in files:
-        if file.uri not in contents:
-            continue
-        content = contents[file.uri]
-        place = (file.camera, partition_date(file.date, content))
-        videos[place].append((file, content))
-        before = ledger.get(file.uri)
-        if before is not None and (before.camera, before.date) != place:
-            remove[before.camera, before.date].add(file.uri)
-    return [
-        ScoreJob(
-            root=seen.root.url,
-            partition=Partition(
-                archive=seen.archive, checkpoint=bundle.name, camera=place[0], date=place[1]
-            ),
-            videos=tuple(videos.get(place, ())),
-            remove=tuple(sorted(remove.get(place, ()))),
+        if file.uri in contents:
+            content = contents[file.uri]
+            arriving[file.camera, partition_date(file.date, content)].append((file, content))
+    place_of = {file.uri: place for place, videos in arriving.items() for file, _ in videos}
+    places = {(place, content) for place, videos in arriving.items() for _, content in videos}
+    fresh = {content for _, content in places}
+    present = {file.uri for file in seen.files}
+    first: dict[Place, list[str]] = defaultdict(list)
+    together: dict[Place, list[str]] = defaultdict(list)
+    for uri, row in ledger.items():
+        old = (row.camera, row.date)
+        renamed = uri not in present and row.content in fresh
+        if place_of.get(uri, old) != old or (renamed and (old, row.content) not in places):
+            first[old].append(uri)
+        elif renamed:
+            together[old].append(uri)
+
+    def job(place: Place, videos: Sequence[Video], remove: Sequence[str]) -> ScoreJob:
+        camera, date = place
+        day = Partition(archive=seen.archive, checkpoint=bundle.name, camera=camera, date=date)
+        return ScoreJob(
+            root=seen.root.url, partition=day, videos=tuple(videos), remove=tuple(remove)
         )
-        for place in sorted({*videos, *remove})
-    ]
+
+    return (
+        [job(place, (), uris) for place, uris in sorted(first.items())],
+        [job(place, arriving[place], together[place]) for place in sorted(arriving)],
+    )
 
 
 def _with_media(root: Root, file: VideoFile, content: str, events: list[Event]) -> list[Event]:
