@@ -37,7 +37,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         address = waited_for(log)
         for number in range(2):
             output = folder / f"worker-{number}.log"
-            start(output, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+            start(output, "worker", address, "--nthreads", "1", "--no-dashboard")
         yield address
     finally:
         for process in reversed(started):
