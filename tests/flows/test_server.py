@@ -85,6 +85,7 @@ class Server:
         """Run a command to its end and return what it printed."""
         ended = subprocess.run(
             command,
+            check=False,
             env=self.environment,
             cwd=CHECKOUT,
             capture_output=True,
@@ -221,3 +222,17 @@ def test_our_own_command_deploys_the_same_again(server: Server, runs: dict[str, 
     found = server.ask("deployments/filter", {})
     assert sorted(one["name"] for one in found) == sorted(flow.name for flow in FLOWS)
     assert {one["work_pool_name"] for one in found} == {WORK_POOL}
+
+
+def test_served_from_one_process_the_night_runs_without_a_worker(
+    server: Server, campus: ArchiveSpec, runs: dict[str, Any]
+):
+    server.start("serve", "anomaly", "serve")
+    for _ in range(240):
+        found = server.ask("deployments/filter", {})
+        if all(one["work_pool_name"] is None for one in found):
+            break
+        time.sleep(0.25)
+    where = {"archive": to_dict(campus), "root": str(runs["root"])}
+    night = server.run_deployment("nightly-scan", **where)
+    assert (night["state_type"], night["work_pool_name"]) == ("COMPLETED", None)
