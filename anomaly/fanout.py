@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -25,6 +26,10 @@ Result = TypeVar("Result")
 
 _CHANCES = 3
 """how often an item may be under way when a worker process dies before the run gives up"""
+
+
+_PATIENCE_SECONDS = 3.0
+"""how long a worker process may take to end when asked, before it is killed"""
 
 
 class FanOut(Protocol):
@@ -111,9 +116,14 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def kill_children() -> None:
-    """Kill what this process's pools are doing: after an error nobody waits for it."""
-    for child in multiprocessing.active_children():
-        child.kill()
+    """End what this process's pools are doing: after an error nobody waits for it."""
+    children = multiprocessing.active_children()
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.join(_PATIENCE_SECONDS)
+        if child.exitcode is None:
+            child.kill()
 
 
 def _finished(pending: dict[Future[Result], Item], failed: list[Item]) -> Iterator[Result]:
@@ -131,9 +141,17 @@ def _finished(pending: dict[Future[Result], Item], failed: list[Item]) -> Iterat
 def _follow_parent() -> None:
     """Leave Ctrl-C to the parent, and die with it even when it is killed outright."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:
         os._exit(1)  # it was killed before the signal was set
+
+
+def _leave(number: int, frame: object) -> None:
+    """Go at once, but tidy: a killed process would leave its locks to be complained of."""
+    del number, frame
+    multiprocessing.util._exit_function()  # type: ignore[attr-defined]  # noqa: SLF001
+    os._exit(1)
