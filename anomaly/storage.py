@@ -33,6 +33,12 @@ from anomaly.errors import AnomalyError, SpecError, StoreError, TransientError
 LEASE_SECONDS = 60.0
 _SWAP_TRIES = 50
 _LOCK_FILES = 256
+_S3_PATIENCE = {
+    "connect_timeout": 5,
+    "read_timeout": 20,
+    "retries": {"mode": "standard", "max_attempts": 3},
+}
+"""s3fs tries again on top of it: with botocore's own patience a silent server holds a worker for an hour"""
 _PASSING_ERRORS = frozenset(
     {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EHOSTDOWN}
 )
@@ -325,7 +331,11 @@ class ObjectRoot(Root):
     @property
     def fs(self) -> Any:
         """The s3fs file system of this process; listings are never cached, others write here."""
-        return fsspec.filesystem("s3", use_listings_cache=False, **self.options)
+        return fsspec.filesystem("s3", **self._patient_options)
+
+    @property
+    def _patient_options(self) -> dict[str, Any]:
+        return {"use_listings_cache": False, "config_kwargs": _S3_PATIENCE, **self.options}
 
     @override
     def address(self, key: str) -> str:
@@ -421,9 +431,7 @@ class ObjectRoot(Root):
     def zarr_store(self, key: str) -> Any:
         from zarr.storage import FsspecStore
 
-        return FsspecStore.from_url(
-            self.address(key), storage_options={"use_listings_cache": False, **self.options}
-        )
+        return FsspecStore.from_url(self.address(key), storage_options=self._patient_options)
 
     @override
     def check_writable(self) -> None:
