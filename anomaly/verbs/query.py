@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomaly.errors import SpecError, StoreError
-from anomaly.storage import LocalRoot, ObjectRoot, Root, open_root
+from anomaly.storage import ObjectRoot, Root, open_root
 from anomaly.verbs.look import init_root
 
 Form = Literal["table", "csv", "json", "parquet"]
@@ -43,7 +43,7 @@ def query(root: Root, sql: str) -> pa.Table:
     with connect(root) as connection:
         try:
             _check_reads_only(connection, sql)
-            return connection.execute(sql).to_arrow_table()
+            return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise _explained(error, root, sql) from error
 
@@ -61,6 +61,7 @@ def connect(root: Root) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = stack.enter_context(duckdb.connect())
         if isinstance(root, ObjectRoot):
             connection.register_filesystem(root.fs)
+        connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET VARIABLE root = $url", {"url": root.url})
         connection.execute(files("anomaly.verbs").joinpath("views.sql").read_text())
         _lock(connection, root)
@@ -68,9 +69,9 @@ def connect(root: Root) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, root: Root) -> None:
-    if isinstance(root, LocalRoot):
-        connection.execute(f"SET allowed_directories = [{_quoted(root.url + '/')}]")
-        connection.execute("SET enable_external_access = false")
+    connection.execute(f"SET allowed_directories = [{_quoted(root.url + '/')}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET python_enable_replacements = false")  # our variables are no tables
     connection.execute("SET lock_configuration = true")
 
 

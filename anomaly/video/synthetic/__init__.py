@@ -16,10 +16,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from anomaly.video.encode import write_video
 from numpy.typing import NDArray
 
 from anomaly.fanout import FanOut, one_by_one
+from anomaly.video.encode import write_video
 from anomaly.video.synthetic.actors import EVENT_KINDS, Lane, View, walkers
 from anomaly.video.synthetic.backdrops import loading_bay, plaza
 from anomaly.video.synthetic.camera import SUPERSAMPLING, Camera
