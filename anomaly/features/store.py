@@ -15,7 +15,7 @@ A group without `complete` is invisible and is written anew from its start.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -292,13 +292,10 @@ class FeatureWriter:
             raise StoreError(f"{self.root.address(self.key)}: no row was written.")
         for column in self._columns.values():
             column.finish()
-        if not self._is_ours():
-            raise TransientError(
-                f"{self.root.address(self.key)} was taken over by another writer, or removed, "
-                "while it was written."
-            )
+        self._check_ours()
         attributes = {**_facts(report), **self._sizes(), "complete": True}
-        self._publish(attributes, {name: self._array_json(name) for name in self._columns})
+        arrays = {name: column.metadata() for name, column in self._columns.items()}
+        self._publish(attributes, arrays)
         return FeatureGroup(self.root, self.key, attributes)
 
     def discard(self) -> None:
@@ -308,7 +305,7 @@ class FeatureWriter:
 
     def _put(self, name: str, rows: NDArray[Any]) -> None:
         if name not in self._columns:
-            self._columns[name] = _GrowingColumn(self.root, self.key, name)
+            self._columns[name] = _GrowingColumn(self.root, self.key, name, self._check_ours)
         self._columns[name].append(rows)
 
     def _narrowed(self, values_ND: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -328,8 +325,12 @@ class FeatureWriter:
             "grid": self.grid,
         }
 
-    def _array_json(self, name: str) -> Any:
-        return self.root.read_json(f"{self.key}/{name}/zarr.json")
+    def _check_ours(self) -> None:
+        if not self._is_ours():
+            raise TransientError(
+                f"{self.root.address(self.key)} was taken over by another writer, or removed, "
+                "while it was written."
+            )
 
     def _is_ours(self) -> bool:
         found = _attributes(self.root, self.key)
@@ -359,8 +360,10 @@ class FeatureWriter:
 class _GrowingColumn:
     """One array that grows by whole chunks, so that no chunk is ever written twice."""
 
-    def __init__(self, root: Root, key: str, name: str) -> None:
+    def __init__(self, root: Root, key: str, name: str, check: Callable[[], None]) -> None:
         self.root, self.key, self.name = root, key, name
+        self.check = check
+        """called before anything is written; raises when the group is no longer ours"""
         self.array: Any = None
         self.waiting: list[NDArray[Any]] = []
         self.n_waiting = 0
@@ -382,7 +385,12 @@ class _GrowingColumn:
             # A short array is one chunk of its own size: Zarr pads every chunk to its full length.
             self._write(rows, chunk_rows=max(1, len(rows)))
 
+    def metadata(self) -> dict[str, Any]:
+        """Return the array's metadata as plain JSON values."""
+        return dict(self.array.metadata.to_dict())
+
     def _write(self, rows: NDArray[Any], chunk_rows: int) -> None:
+        self.check()
         with self.root.translated_errors(self.key):
             if self.array is None:
                 self.array = self._create(rows, chunk_rows)
@@ -405,6 +413,7 @@ class _GrowingColumn:
             # Column after column compresses a fifth better than row after row.
             filters=[TransposeCodec(order=(1, 0))] if rows.ndim == 2 else None,
             compressors=BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"),
+            overwrite=True,  # what a writer left that did not know yet that we took over
             fill_value=np.nan if rows.dtype.kind == "f" else np.iinfo(rows.dtype).max,
         )
 

@@ -98,7 +98,9 @@ class Motion(Backbone):
     @classmethod
     @override
     def support_seconds(cls, parameters: MotionParameters) -> float:
-        frame_before_seconds = 0.1  # at ten frames a second, the slowest that flow is of use for
+        frame_before_seconds = (
+            0.1  # at ten frames a second, the slowest that flow is of use for
+        )
         return _REACH_SIGMAS * parameters.smoothing_seconds + frame_before_seconds
 
     @override
