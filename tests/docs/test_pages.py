@@ -29,7 +29,11 @@ def test_what_a_page_tells_to_type_works_and_prints_what_it_shows(page, shell, d
             if command.startswith("anomaly demo"):  # a second one would take its time again
                 printed = demo_output
             else:
-                asked = command if block.language != "sql" else f"anomaly query {shlex.quote(command)}"
+                asked = (
+                    command
+                    if block.language != "sql"
+                    else f"anomaly query {shlex.quote(command)}"
+                )
                 done = shell(asked)
                 assert done.returncode == 0, f"{block.name}: {command}\n{done.stderr}"
                 printed = done.stdout
@@ -44,14 +48,20 @@ def test_links_lead_somewhere(page):
         there = (page.parent / target).resolve() if target else page
         assert there.exists(), f"{name_of(page)} links to {target}"
         if anchor:
-            headings = re.findall(r"^#+ (.+)$", there.read_text(), re.M)
+            headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
             slugs = [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings]
-            assert anchor in slugs, f"{name_of(page)} links to {target}#{anchor}; there are {slugs}"
+            assert anchor in slugs, (
+                f"{name_of(page)} links to {target}#{anchor}; there are {slugs}"
+            )
 
 
 def test_every_page_is_reached_from_the_index():
     index = REPOSITORY / "docs" / "index.md"
-    linked = {(index.parent / target).resolve() for target, _ in _LINK.findall(index.read_text()) if target}
+    linked = {
+        (index.parent / target).resolve()
+        for target, _ in _LINK.findall(index.read_text())
+        if target
+    }
     missing = [name_of(page) for page in PAGES[1:] if page not in linked | {index}]
     assert not missing
 

@@ -1,0 +1,182 @@
+"""Writes the reference pages that follow from the source: `python -m tests.docs.reference`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from anomaly.catalog import CATALOG_SCHEMA
+from anomaly.cli import anomaly
+from anomaly.evaluation.results import RESULTS_SCHEMA
+from anomaly.scores.tables import EVENTS_SCHEMA, SCORES_SCHEMA
+from flows.settings import PREFIX, Settings
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+NOTE = "<!-- Written by `python -m tests.docs.reference`; edit the source, not this page. -->"
+WIDTH = 100
+
+PARTITION = {
+    "archive": "name of the archive",
+    "checkpoint": "bundle that scored",
+    "camera": "name of the camera",
+    "date": "camera-local date of the video's start, or `undated-<hh>`",
+}
+MEANINGS = {
+    "scores": {
+        "video": "path relative to the archive",
+        "content": "hash of all bytes of the video",
+        "frame": "rank of the frame's presentation time in the file, from 0",
+        "seconds": "presentation time from the first frame",
+        "time_utc": "when the frame was recorded; null when unknown",
+        "raw": "the detector's own score; null where nothing could be decoded",
+        "score": "smoothed and calibrated: -log10 of the tail probability among normal frames",
+        "covered": "false: borrowed from the nearest measured frame",
+        "model": "whose model scored: the camera's, or `pooled`",
+    },
+    "events": {
+        "event_id": "stays the same while content and frames do",
+        "video": "path relative to the archive",
+        "content": "hash of all bytes of the video",
+        "start_frame": "first frame",
+        "stop_frame": "first frame after the event",
+        "peak_frame": "frame of the highest score",
+        "start_seconds": "from the first frame of the video",
+        "stop_seconds": "from the first frame of the video",
+        "peak_seconds": "from the first frame of the video",
+        "start_time_utc": "null when unknown",
+        "score": "the highest",
+        "mean_score": "over the event's frames",
+        "threshold": "that the event began with",
+        "one_in_days": "in how many days normal video scores as high once; at most 1,000,000",
+        "peak_row": "row of the most anomalous grid cell at the peak",
+        "peak_col": "its column",
+        "grid_rows": "rows of that grid",
+        "grid_cols": "columns of that grid",
+        "model": "whose model scored: the camera's, or `pooled`",
+        "scores_digest": "digest of the video's score rows that the event was found in",
+        "clip": "key below the root of a short MP4; null when none could be cut",
+        "picture_start": "key of a JPEG at the start",
+        "picture_peak": "key of a JPEG at the peak, the cell marked",
+        "picture_stop": "key of a JPEG at the end",
+    },
+    "catalog": {
+        "archive": "name of the archive",
+        "uri": "path relative to the archive",
+        "location": "where it is opened: a local path or s3:// url",
+        "bytes": "size",
+        "modified": "time of change in nanoseconds, or etag",
+        "camera": "name of the camera",
+        "date": "camera-local date of the start; null when unknown",
+        "start_time_utc": "null when unknown",
+        "kind": "`file`, or `frames` for a folder of images",
+        "content": "hash of all bytes; null until extracted",
+        "n_frames": "length in frames, holes counted",
+        "rate": "frames a second, as the container says",
+        "height": "pixels",
+        "width": "pixels",
+        "codec": "name of the codec",
+        "duration_seconds": "playing time",
+        "frames_lost": "frames inside the length that could not be decoded",
+        "status": "`found`, `ok`, `partial` or `quarantined`",
+        "code": "[reason code](codes.md) when it is neither found nor ok",
+        "message": "the reason in words",
+        "first_seen": "first look that saw it",
+        "last_seen": "latest look that saw it",
+        "present": "false: no longer in the archive",
+    },
+    "evaluations": {
+        "archive": "name of the archive, or of the score file",
+        "checkpoint": "bundle whose scores were evaluated",
+        "label_set": "digest of the label file",
+        "metric": "name, with its convention",
+        "value": "the figure",
+        "low": "lower end of the 95 % interval over videos",
+        "high": "upper end",
+        "frames": "frames that counted",
+        "videos": "videos that counted",
+        "videos_left_out": "videos of one class, which the metric cannot use",
+        "evaluated_at": "when",
+    },
+}
+
+
+def pages() -> dict[str, str]:
+    """Return the generated pages by file name."""
+    return {"cli.md": _cli(), "tables.md": _tables(), "settings.md": _settings()}
+
+
+def _cli() -> str:
+    top = click.Context(anomaly, info_name="anomaly", terminal_width=WIDTH)
+    parts = ["# Command line", NOTE, _shown(anomaly.get_help(top))]
+    for name in anomaly.list_commands(top):
+        verb = anomaly.get_command(top, name)
+        if verb is None:
+            raise LookupError(f"the command line lists {name!r} and does not know it")
+        context = click.Context(verb, info_name=name, parent=top, terminal_width=WIDTH)
+        parts += [f"## anomaly {name}", _shown(verb.get_help(context))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _shown(text: str) -> str:
+    return f"```text\n{text.rstrip()}\n```"
+
+
+def _tables() -> str:
+    schemas = {
+        "scores": SCORES_SCHEMA,
+        "events": EVENTS_SCHEMA,
+        "catalog": CATALOG_SCHEMA,
+        "evaluations": RESULTS_SCHEMA,
+    }
+    parts = [
+        "# Tables",
+        NOTE,
+        "The views of `anomaly query`; `current_scores` has the columns of `scores`.",
+        "How to ask: [queries](../how-to/query-with-duckdb.md).",
+    ]
+    for name, schema in schemas.items():
+        rows = [(field.name, str(field.type), MEANINGS[name][field.name]) for field in schema]
+        if name in {"scores", "events"}:
+            rows += [
+                (column, "string, from the folder", what) for column, what in PARTITION.items()
+            ]
+        parts += [f"## {name}", _table(("column", "type", "what"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings() -> str:
+    rows = [
+        (
+            f"`{PREFIX}{name.upper()}`",
+            _default(field.default),
+            " ".join((field.description or "").split()),
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+    parts = [
+        "# Settings of the Prefect flows",
+        NOTE,
+        "Environment variables, read where a flow runs; the command line reads none of them.",
+        "They say where and how fast, and never change a number.",
+        _table(("variable", "default", "what"), rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _default(value: Any) -> str:
+    return "" if value is None or value == "" else f"`{value}`"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    for file_name, text in pages().items():
+        (FOLDER / file_name).write_text(text)
