@@ -86,7 +86,7 @@ def demo(root: str, *, seed: int = 0, fan_out: FanOut) -> DemoSummary:
     """Make the archive beside the root's tables and run everything over it."""
     begun = time.monotonic()
     folder = Path(open_root(root).url) / "demo-archive"
-    planted = make_archive(folder, seed=seed)
+    planted = make_archive(folder, seed=seed, fan_out=fan_out)
     archive = ArchiveSpec(root=str(folder), name="demo", pattern=PATTERN, time_zone=TIME_ZONE)
     training = train(root, archive, TrainRequest(videos=(NORMAL_GLOB,)), fan_out=fan_out)
     night = nightly(root, archive, videos=(SCAN_GLOB,), fan_out=fan_out)
