@@ -132,10 +132,7 @@ def save(root: Root, checkpoint: Checkpoint, models: Mapping[str, Model]) -> Che
         StoreError: the bundle exists with another detector, recipe or parameters; the message
             names the first field that differs.
     """
-    if not checkpoint.name or checkpoint.name.startswith("."):
-        raise SpecError(
-            f"Checkpoint name {checkpoint.name!r}: expected no leading dot, not empty."
-        )
+    check_name(checkpoint.name)
     digests = {}
     for name, model in models.items():
         data = _model_bytes(model)
@@ -157,6 +154,12 @@ def save(root: Root, checkpoint: Checkpoint, models: Mapping[str, Model]) -> Che
 
     root.update(_bundle_key(checkpoint.name), with_models)
     return load(root, checkpoint.name)
+
+
+def check_name(name: str) -> None:
+    """Raise `SpecError` unless a bundle may have this name."""
+    if not name or name.startswith("."):
+        raise SpecError(f"Checkpoint name {name!r}: expected no leading dot, not empty.")
 
 
 def load(root: Root, name: str) -> Checkpoint:

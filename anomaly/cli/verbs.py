@@ -38,7 +38,11 @@ _videos = click.option(
     help="only videos whose path matches; may be repeated",
 )
 _workers = click.option(
-    "--workers", default=0, show_default="one a core", help="how many videos at once"
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="one a core",
+    help="how many videos at once",
 )
 _checkpoint = click.option(
     "--checkpoint",
@@ -156,7 +160,7 @@ def extract(
         "--labels",
         default="",
         metavar="FILE",
-        help="label file: abnormal frames are kept out of training",
+        help="label file: what a supervised detector learns; a one-class one leaves abnormal frames out",
     ),
     click.option("--camera", default="", metavar="NAME", help="train only this camera's model"),
     click.option(
@@ -236,6 +240,7 @@ def score(
     _videos,
     click.option(
         "--keep-nights",
+        type=click.IntRange(min=0),
         default=0,
         show_default="for ever",
         help="drop stored features older than this",

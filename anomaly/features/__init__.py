@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import StoreError
+from anomaly.registry import unknown_name
 from anomaly.shapes import expect
 from anomaly.spec import from_dict, spec, to_dict
 from anomaly.video import FrameBatch, PixelSpec
@@ -175,9 +176,16 @@ class Backbone(ABC):
 def recipe(
     backbone: str, parameters: dict[str, Any] | None = None, *, decoder: str = "pyav"
 ) -> FeatureSpec:
-    """Return the complete recipe for a backbone by name, with defaults and digests written out."""
-    from anomaly.features.backbones import backbones
+    """Return the complete recipe for a backbone by name, with defaults and digests written out.
 
+    Raises:
+        SpecError: there is no such backbone or decoder, or a parameter is wrong.
+    """
+    from anomaly.features.backbones import backbones
+    from anomaly.video.decoders import decoders
+
+    if decoder not in decoders().names():
+        raise unknown_name("decoder", decoder, decoders().names())
     built = backbones().get(backbone).build(parameters or {})
     return recipe_of(backbone, built, decoder=decoder)
 

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from anomaly.shapes import expect
 from anomaly.spec import spec
@@ -22,17 +24,17 @@ NOMINAL_FRAME_SECONDS = 1 / 25
 class ScoreSpec:
     """How scores of windows become scores and events of frames."""
 
-    smoothing_seconds: float = 0.3
+    smoothing_seconds: Annotated[float, Field(ge=0)] = 0.3
     """standard deviation of the Gaussian in time; 0 for none"""
-    alarms_per_camera_day: float = 1.0
+    alarms_per_camera_day: Annotated[float, Field(gt=0)] = 1.0
     """false-alarm budget that the event threshold is set from"""
-    low_ratio: float = 0.7
+    low_ratio: Annotated[float, Field(gt=0, le=1)] = 0.7
     """an event lasts while the score stays above this share of the threshold"""
-    merge_gap_seconds: float = 2.0
+    merge_gap_seconds: Annotated[float, Field(ge=0)] = 2.0
     """events closer than this are one"""
-    minimum_seconds: float = 0.2
+    minimum_seconds: Annotated[float, Field(ge=0)] = 0.2
     """shorter events are dropped"""
-    block_seconds: float = 10.0
+    block_seconds: Annotated[float, Field(gt=0)] = 10.0
     """length of the blocks whose maxima count as possible alarms"""
 
 

@@ -16,6 +16,7 @@ from anomaly.checkpoints import (
     POOLED,
     Checkpoint,
     Model,
+    check_name,
     load,
     names,
     save,
@@ -125,6 +126,8 @@ def train(
     inputs = request.recipes()
     parameters = to_dict(cls.build(dict(request.detector_parameters or {}), inputs).parameters)
     labels = read_labels(Path(request.labels)) if request.labels else None
+    if request.into:
+        check_name(request.into)
     _check_bundle(open_root(root), request, parameters, inputs)
 
     def check(found: Sequence[VideoFile]) -> None:
