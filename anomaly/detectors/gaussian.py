@@ -1,16 +1,18 @@
 """Mahalanobis distance to one Gaussian of normal vectors.
 
 Rippel, Mertens, Merhof, "Modeling the distribution of normal data in pre-trained deep features"
-(Gaussian-AD, ICPR 2020) with the covariance shrunk as in Ledoit and Wolf 2004. Where we depart:
-one feature level; of a grid, every active cell is a vector and the row takes its highest
-distance; dimensions are standardised before shrinking, so that none of them sets the scale; the
-covariance comes from a uniform sample, so memory is bounded.
+(Gaussian-AD, ICPR 2020) with the covariance shrunk as in Ledoit and Wolf 2004, and the paper's
+two reductions: the components of most variance (PCA) or, better in the paper, of least (NPCA).
+Where we depart: one feature level; of a grid, every active cell is a vector and the row takes
+its highest distance; dimensions are standardised before shrinking, so that none of them sets
+the scale; the covariance comes from a uniform sample unless every vector is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Self
+from functools import partial
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,10 @@ from pydantic import Field
 from typing_extensions import override
 
 from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.exact import round_for_products
+from anomaly.training.moments import Moments, Spread, add_up
 from anomaly.training.sampling import sample_cells, scored_blocks
 from anomaly.windows.bags import Bag
 
@@ -30,8 +34,12 @@ _SMALLEST_VARIANCE = 1e-6  # of standardised dimensions; a direction below it is
 class GaussianParameters:
     """What a `gaussian` detector learns from."""
 
-    sample: Annotated[int, Field(ge=2)] = 40_000
-    """vectors drawn uniformly from the training videos"""
+    sample: Annotated[int, Field(ge=0)] = 40_000
+    """vectors drawn uniformly from the training videos; 0: every vector, summed in chunks"""
+    components: Literal["all", "pca", "npca"] = "all"
+    """which principal components count: all, those of most variance, or those of least"""
+    least_variance: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """share of the variance that `npca` keeps and `pca` drops"""
 
 
 class Gaussian(Detector):
@@ -51,19 +59,22 @@ class Gaussian(Detector):
     def fit(
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
-        from sklearn.covariance import ledoit_wolf
-
-        vectors_ND, _ = sample_cells(
-            bags, self.input, self.parameters.sample, context.generator
+        if self.parameters.sample:
+            vectors_ND, _ = sample_cells(
+                bags, self.input, self.parameters.sample, context.generator
+            )
+            spread = Spread.of(vectors_ND)
+            moments = Moments.of(spread.standardised(vectors_ND))
+        else:
+            spread = add_up(Spread.of, bags, self.input)
+            moments = add_up(partial(_standardised_moments, spread), bags, self.input)
+        self.mean_D = spread.mean_D.astype(np.float32)
+        variance_D, axes_DD = np.linalg.eigh(moments.ledoit_wolf())
+        kept_D = self._kept(variance_D)
+        spread_E = np.sqrt(np.maximum(variance_D[kept_D], _SMALLEST_VARIANCE))
+        self.whitening_ED = round_for_products(
+            (axes_DD[:, kept_D] / spread_E).T / spread.scale_D
         )
-        self.mean_D = vectors_ND.mean(axis=0, dtype=np.float64).astype(np.float32)
-        centred_ND = (vectors_ND - self.mean_D).astype(np.float64)
-        deviation_D = centred_ND.std(axis=0)
-        deviation_D[deviation_D == 0] = 1.0
-        covariance_DD, _ = ledoit_wolf(centred_ND / deviation_D, assume_centered=True)
-        variance_E, axes_DE = np.linalg.eigh(covariance_DD)
-        spread_E = np.sqrt(np.maximum(variance_E, _SMALLEST_VARIANCE))
-        self.whitening_ED = round_for_products((axes_DE / spread_E).T / deviation_D)
         return self
 
     @override
@@ -81,3 +92,18 @@ class Gaussian(Detector):
     @override
     def load_state(self, state: Arrays) -> None:
         self.mean_D, self.whitening_ED = state["mean"], state["whitening"]
+
+    def _kept(self, variance_D: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which components count, given their variances in ascending order."""
+        if self.parameters.components == "all":
+            return np.ones(len(variance_D), dtype=bool)
+        explained_D = np.cumsum(variance_D) / max(float(variance_D.sum()), _SMALLEST_VARIANCE)
+        least_D = explained_D <= self.parameters.least_variance
+        if self.parameters.components == "pca":
+            return ~least_D
+        least_D[0] = True
+        return least_D
+
+
+def _standardised_moments(spread: Spread, vectors_ND: FloatArray) -> Moments:
+    return Moments.of(spread.standardised(vectors_ND))

@@ -101,6 +101,29 @@ def scored_blocks(
         first_row += len(block)
 
 
+def usable_cells(bags: Sequence[Bag], input_name: str) -> Iterator[FeatureBlock]:
+    """Yield the usable rows of all bags, checked, block by block.
+
+    Raises:
+        StoreError: bags disagree on the length of vectors, or hold numbers that are not finite.
+    """
+    dimension: int | None = None
+    for bag in bags:
+        for block in bag.usable_blocks(input_name):
+            cells = checked(block, bag, dimension)
+            dimension = cells.values_ND.shape[1]
+            yield cells
+
+
+def nothing_to_learn(bags: Sequence[Bag]) -> StoreError:
+    """Return the error of a fit that was given no vector."""
+    rows = sum(bag.n_usable for bag in bags)
+    return StoreError(
+        f"Nothing to learn from: {len(bags)} training videos with {rows} usable rows hold "
+        "no active cell. Train on videos in which something moves."
+    )
+
+
 def sample_cells(
     bags: Sequence[Bag], input_name: str, capacity: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -112,17 +135,11 @@ def sample_cells(
         StoreError: no bag has a cell, or bags disagree on the length of vectors.
     """
     reservoir = Reservoir(capacity, generator)
-    dimension: int | None = None
-    for bag in bags:
-        for block in bag.usable_blocks(input_name):
-            cells = checked(block, bag, dimension)
-            dimension = cells.values_ND.shape[1]
-            reservoir.add(np.concatenate([cells.values_ND, locations(cells)], axis=1))
-    if dimension is None or reservoir.n_seen == 0:
-        rows = sum(bag.n_usable for bag in bags)
-        raise StoreError(
-            f"Nothing to learn from: {len(bags)} training videos with {rows} usable rows hold "
-            "no active cell. Train on videos in which something moves."
-        )
+    dimension = 0
+    for cells in usable_cells(bags, input_name):
+        dimension = cells.values_ND.shape[1]
+        reservoir.add(np.concatenate([cells.values_ND, locations(cells)], axis=1))
+    if reservoir.n_seen == 0:
+        raise nothing_to_learn(bags)
     sample_NE = reservoir.sample()
     return sample_NE[:, :dimension], sample_NE[:, dimension:]

@@ -64,3 +64,25 @@ def test_a_sample_gives_nearly_the_scores_of_all_vectors():
     train, test = correlated(20_000, 0), correlated(200, 1)
     few = scores(fit(train, {"sample": 4000}), test)
     assert np.allclose(few, scores(fit(train), test), rtol=0.15)
+
+
+def test_pca_and_npca_share_out_the_components_so_that_squared_distances_add_up():
+    train, test = correlated(3000, 0), correlated(100, 1)
+    squared = {
+        name: np.square(scores(fit(train, {"components": name, "least_variance": 0.2}), test))
+        for name in ("all", "pca", "npca")
+    }
+    assert np.allclose(squared["pca"] + squared["npca"], squared["all"], rtol=1e-5)
+    assert (squared["pca"] > 0).all()
+    assert (squared["npca"] > 0).all()
+
+
+def test_npca_sees_a_broken_correlation_and_hardly_a_large_but_usual_step():
+    generator = np.random.default_rng(0)
+    along = generator.standard_normal((4000, 1))
+    train = np.concatenate([along, along], 1) + 0.05 * generator.standard_normal((4000, 2))
+    usual, broken = np.array([[4.0, 4.0]]), np.array([[1.0, -1.0]])
+    npca = fit(train, {"components": "npca"})
+    assert scores(npca, broken) > 10 * scores(npca, usual)
+    pca = fit(train, {"components": "pca"})
+    assert scores(pca, usual) > 10 * scores(pca, broken)
