@@ -3,7 +3,8 @@
 Frames count from 0 and intervals are half-open. A row without start and stop says: labelled,
 nothing abnormal. Category `ignore` marks frames that count neither way; where it meets another
 interval, it wins. A file with only `video,category` labels whole videos; an empty category
-means normal.
+means normal. Either kind may have a column `group`: videos of one group come from one source, so
+they stay on one side of every split.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import csv
 import difflib
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,14 @@ class Truth:
     intervals: tuple[Interval, ...] = ()
     category: str = ""
     """of a video that is labelled as a whole; empty when it is normal"""
+    group: str = ""
+    """the source that it comes from, if the file says"""
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What happens in the video, in order of time; `ignore` left out."""
+        found = [interval.category for interval in sorted(self.intervals, key=_start)]
+        return tuple(name for name in [self.category, *found] if name and name != IGNORE)
 
     @property
     def labels_T(self) -> NDArray[np.int8]:
@@ -57,7 +67,7 @@ class Truth:
                 "Give n_frames, start_frame and stop_frame."
             )
         labels_T = np.full(self.n_frames, NORMAL, dtype=np.int8)
-        for interval in sorted(self.intervals, key=lambda one: one.category == IGNORE):
+        for interval in sorted(self.intervals, key=_ignored_last):
             ignored = interval.category == IGNORE
             labels_T[interval.start : interval.stop] = IGNORED if ignored else ABNORMAL
         return labels_T
@@ -70,6 +80,57 @@ class LabelSet:
     id: str
     """12 hex digits of the file's bytes, told with every figure"""
     videos: Mapping[str, Truth]
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """All names of abnormal things, sorted; the class of a name is its place, counted from 1."""
+        return tuple(sorted({name for t in self.videos.values() for name in t.categories}))
+
+    def group(self, video: str) -> str:
+        """Return the source that a video comes from; empty: the file does not say."""
+        truth = self.videos.get(video)
+        return truth.group if truth else ""
+
+    def has_normal_frames(self, video: str) -> bool:
+        """Say whether some frame of the video is known to be normal."""
+        truth = self.videos.get(video)
+        if truth is None or truth.n_frames is None:
+            return truth is not None and not truth.category
+        return bool((truth.labels_T == NORMAL).any())
+
+    def video_class(self, video: str) -> int | None:
+        """Return 0 for a normal video, the class of what happens first in others; None: not known."""
+        truth = self.videos.get(video)
+        if truth is None or (truth.category == IGNORE and not truth.categories):
+            return None
+        return self._class(truth.categories[0]) if truth.categories else NORMAL
+
+    def row_classes(
+        self,
+        video: str,
+        index_T: NDArray[np.int64],
+        seconds_T: NDArray[np.float64],
+        margin_seconds: float,
+    ) -> NDArray[np.int16] | None:
+        """Return the class of each row, -1 for ignored rows and for normal ones that `normal_rows` drops.
+
+        None: only the video as a whole is labelled, and it is abnormal.
+        """
+        truth = self.videos[video]
+        if truth.category:
+            return None
+        normal = self.normal_rows(video, index_T, seconds_T, margin_seconds)
+        classes_T = np.full(len(index_T), NORMAL if normal is None else IGNORED, dtype=np.int16)
+        for start, stop in normal or ():
+            classes_T[start:stop] = NORMAL
+        for interval in sorted(truth.intervals, key=_ignored_last):
+            inside_T = (index_T >= interval.start) & (index_T < interval.stop)
+            ignored = interval.category == IGNORE
+            classes_T[inside_T] = IGNORED if ignored else self._class(interval.category)
+        return classes_T
+
+    def _class(self, category: str) -> int:
+        return 1 + self.categories.index(category)
 
     def is_abnormal_without_frames(self, video: str) -> bool:
         """Say whether the video is labelled abnormal as a whole, so that none of it can be trusted."""
@@ -103,6 +164,14 @@ class LabelSet:
         return tuple((int(start), int(stop)) for start, stop in edges.reshape(-1, 2))
 
 
+def _start(interval: Interval) -> int:
+    return interval.start
+
+
+def _ignored_last(interval: Interval) -> bool:
+    return interval.category == IGNORE
+
+
 def read_labels(path: Path) -> LabelSet:
     """Read a label file.
 
@@ -132,7 +201,9 @@ def read_labels(path: Path) -> LabelSet:
         if not video:
             raise line.error("names no video")
         parse = _whole_video if whole_videos else _frames
-        videos[video] = parse(line, videos.get(video))
+        before = videos.get(video)
+        group = line.text("group") or (before.group if before else "")
+        videos[video] = replace(parse(line, before), group=group)
     if not videos:
         raise SpecError(f"Labels {str(path)!r} hold no row.")
     return LabelSet(hashlib.sha256(data).hexdigest()[:12], videos)
@@ -166,7 +237,7 @@ class _Line:
     row: Mapping[str, str | None]
 
     def text(self, column: str) -> str:
-        return (self.row[column] or "").strip()
+        return (self.row.get(column) or "").strip()
 
     def count(self, column: str) -> int | None:
         found = self.text(column)

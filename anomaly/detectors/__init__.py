@@ -18,6 +18,8 @@ from anomaly.spec import from_dict
 from anomaly.windows.bags import Bag
 
 Supervision = Literal["one_class", "video_labels", "frame_labels", "none"]
+LABELLED: frozenset[Supervision] = frozenset({"video_labels", "frame_labels"})
+"""kinds of supervision that need labels; frame labels tell more than labels of whole videos"""
 Arrays = dict[str, NDArray[Any]]
 
 

@@ -108,11 +108,17 @@ def _contexts(context: FitContext, names: Sequence[str]) -> list[FitContext]:
 
 
 def _normal_rows(detector: Detector, bags: Iterable[Bag]) -> Iterable[RowScores]:
-    """Yield the scores of the rows that are known to be normal; the others are NaN."""
+    """Yield the scores of the rows that are known to be normal; the others are NaN.
+
+    A row whose score may depend on one labelled abnormal is not.
+    """
     for bag in bags:
+        normal_R = bag.normal_rows(detector.support_rows)
+        if not normal_R.any():
+            continue
         index_R, seconds_R = _times(bag)
         rows = _rows(detector, bag, index_R, seconds_R, int(index_R[-1]) + 1)
-        yield replace(rows, raw_R=np.where(bag.usable_rows(), rows.raw_R, np.nan))
+        yield replace(rows, raw_R=np.where(normal_R, rows.raw_R, np.nan))
 
 
 def _times(bag: Bag) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, clipped gradients, early stopping, exact resume.
+"""The one training loop: any optimiser, clipped gradients, early stopping, exact resume.
 
 Everything random comes from one seed and the number of the epoch, so a run that is killed and
 started again ends with the very bits of an undisturbed one on the same kind of CPU.
@@ -7,9 +7,9 @@ started again ends with the very bits of an undisturbed one on the same kind of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -23,8 +23,14 @@ from anomaly.spec import spec
 from anomaly.training.seeding import seeded
 
 Arrays = dict[str, NDArray[Any]]
-Loss = Callable[[nn.Module, Tensor], Tensor]
-"""Gives the mean loss of a network on a batch of items (B, ...)."""
+Items = FloatArray | tuple[NDArray[Any], ...]
+"""Items of shape (N, ...), or several arrays of N entries each that belong together."""
+Loss = Callable[..., Tensor]
+"""Called with a network and one tensor (B, ...) for each array of the items; gives the mean loss."""
+Order = Callable[[np.random.Generator], Iterable[NDArray[np.int64]]]
+"""Draws the batches of one epoch: which items make up each."""
+Judge = Callable[[nn.Module], float]
+"""Says how bad a network is on videos that it does not learn from; the network evaluates."""
 
 _EVALUATED = 1024  # items in a batch without gradients
 
@@ -39,12 +45,14 @@ class TrainingSpec:
     """stop after so many epochs without a new best on the held-out videos"""
     batch: Annotated[int, Field(ge=1)] = 64
     """items in a batch"""
+    optimiser: Literal["adamw", "adam", "adagrad"] = "adamw"
+    """how steps are made of gradients"""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """of AdamW"""
+    """of the optimiser"""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    """of AdamW"""
-    gradient_norm: Annotated[float, Field(gt=0)] = 1.0
-    """longer gradients are clipped to this length"""
+    """of the optimiser: apart from the gradient in AdamW, added to it in the others"""
+    gradient_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """longer gradients are clipped to this length; null: never"""
 
 
 @dataclass(frozen=True)
@@ -60,67 +68,109 @@ class Run:
     """told epochs done and epochs in all"""
 
 
+_OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "adagrad": torch.optim.Adagrad,
+}
+
+
 def train(
     network: nn.Module,
     loss: Loss,
-    items: FloatArray,
-    held_out: FloatArray,
+    items: Items,
+    held_out: Items | Judge,
     training: TrainingSpec,
     run: Run,
+    *,
+    order: Order | None = None,
 ) -> list[float]:
-    """Train the network in place and return the loss after each epoch (on `held_out`, if any).
+    """Train the network in place and return how bad it was after each epoch.
 
-    The network ends with the weights of its best epoch on `held_out`; without held-out items it
-    trains for all epochs and ends with the last weights. Items are arrays of shape (N, ...).
+    The network ends with the weights of its best epoch on what is held out: items, on which the
+    loss is taken, or a judge of one's own. Without held-out items the loss of training is returned, all
+    epochs are run and the last weights stay. An epoch shows every item once, in batches drawn at
+    random, unless `order` draws them otherwise.
 
     Raises:
         StoreError: the loss stopped being a number.
     """
+    arrays = _arrays(items)
+    judge = held_out if callable(held_out) else _mean_loss(loss, _arrays(held_out))
+    draw = order or _shuffled(len(arrays[0]), training.batch)
     progress = _Progress(network, training, run.seed)
     progress.resume(run.load())
     for epoch in range(len(progress.losses), training.epochs):
         if progress.epochs_since_best >= training.patience:
             break
-        order = np.random.default_rng([run.seed, epoch]).permutation(len(items))
+        batches = draw(np.random.default_rng([run.seed, epoch]))
         with seeded(run.seed, epoch):
-            train_loss = _one_epoch(progress, loss, items, order)
-            judged = _evaluate(network, loss, held_out) if len(held_out) else train_loss
-        if not np.isfinite(judged):
+            train_loss = _one_epoch(progress, loss, arrays, batches)
+            judged = train_loss if judge is None else _judge(network, judge)
+        if not (np.isfinite(judged) and np.isfinite(train_loss)):
             raise StoreError(
-                f"Training broke down in epoch {epoch + 1}: the loss is {judged}. "
-                "Lower the learning rate, or look for extreme values in the features."
+                f"Training broke down in epoch {epoch + 1}: the loss is {train_loss}, {judged} on "
+                "what is held out. Lower the learning rate, or look for extreme values in the features."
             )
-        progress.note(judged, is_best=judged < progress.best_loss or not len(held_out))
+        progress.note(judged, is_best=judged < progress.best_loss or judge is None)
         run.save(progress.arrays())
         run.progress(epoch + 1, training.epochs)
     network.load_state_dict(progress.best)
     return progress.losses
 
 
+def _arrays(items: Items) -> tuple[NDArray[Any], ...]:
+    return items if isinstance(items, tuple) else (items,)
+
+
+def _shuffled(count: int, batch: int) -> Order:
+    def draw(generator: np.random.Generator) -> list[NDArray[np.int64]]:
+        return np.array_split(generator.permutation(count), math.ceil(count / batch))
+
+    return draw
+
+
 def _one_epoch(
-    progress: _Progress, loss: Loss, items: FloatArray, order_N: NDArray[np.int64]
+    progress: _Progress,
+    loss: Loss,
+    arrays: tuple[NDArray[Any], ...],
+    batches: Iterable[NDArray[np.int64]],
 ) -> float:
     network, training = progress.network, progress.training
     network.train()
-    total = 0.0
-    for chosen in np.array_split(order_N, math.ceil(len(items) / training.batch)):
+    total, shown = 0.0, 0
+    for chosen in batches:
         progress.optimiser.zero_grad()
-        batch_loss = loss(network, torch.from_numpy(items[chosen]))
+        batch_loss = loss(network, *(torch.from_numpy(array[chosen]) for array in arrays))
         batch_loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), training.gradient_norm)
+        if training.gradient_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), training.gradient_norm)
         progress.optimiser.step()
         total += float(batch_loss.detach()) * len(chosen)
-    return total / len(items)
+        shown += len(chosen)
+    return total / shown
 
 
 @torch.inference_mode()
-def _evaluate(network: nn.Module, loss: Loss, items: FloatArray) -> float:
+def _judge(network: nn.Module, judge: Judge) -> float:
     network.eval()
-    total = 0.0
-    for start in range(0, len(items), _EVALUATED):
-        batch = torch.from_numpy(items[start : start + _EVALUATED])
-        total += float(loss(network, batch)) * len(batch)
-    return total / len(items)
+    return judge(network)
+
+
+def _mean_loss(loss: Loss, arrays: tuple[NDArray[Any], ...]) -> Judge | None:
+    """Return the mean loss over held-out items as a judge; None if there are none."""
+    count = len(arrays[0])
+    if count == 0:
+        return None
+
+    def judge(network: nn.Module) -> float:
+        total = 0.0
+        for start in range(0, count, _EVALUATED):
+            batch = [torch.from_numpy(array[start : start + _EVALUATED]) for array in arrays]
+            total += float(loss(network, *batch)) * len(batch[0])
+        return total / count
+
+    return judge
 
 
 class _Progress:
@@ -128,8 +178,8 @@ class _Progress:
 
     def __init__(self, network: nn.Module, training: TrainingSpec, seed: int) -> None:
         self.network, self.training, self.seed = network, training, seed
-        self.optimiser = torch.optim.AdamW(
-            network.parameters(), training.learning_rate, weight_decay=training.weight_decay
+        self.optimiser = _OPTIMISERS[training.optimiser](
+            network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
         self.losses: list[float] = []
         self.best_epoch = 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,13 @@ from anomaly.checkpoints import (
     set_current,
     training_state,
 )
-from anomaly.datasets.labels import LabelSet, check_known, read_labels
-from anomaly.detectors import Detector, FitContext, detectors
+from anomaly.datasets.labels import IGNORED, NORMAL, LabelSet, check_known, read_labels
+from anomaly.detectors import LABELLED, Detector, FitContext, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
 from anomaly.features import FeatureSpec, recipe
 from anomaly.features.backbones import backbones
-from anomaly.features.store import FeatureStore
+from anomaly.features.store import FeatureGroup, FeatureStore
 from anomaly.registry import unknown_name
 from anomaly.scores import ScoreSpec
 from anomaly.scores.fit import fit_model
@@ -40,6 +42,7 @@ from anomaly.verbs.extract import ExtractSummary, extract_missing
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
+from anomaly.windows.bags import Bag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,8 @@ class TrainRequest:
     videos: tuple[str, ...] = ()
     """globs of the videos to train on; all of the archive without"""
     labels: str = ""
-    """label file; abnormal and ignored frames are left out of training, with a margin"""
+    """label file; what a supervised detector learns, and what a one-class detector leaves out of
+    training, with a margin"""
     camera: str = ""
     """train only this camera's model"""
     into: str = ""
@@ -72,6 +76,10 @@ class TrainRequest:
         return found
 
 
+Marks = tuple[tuple[int, int, int], ...]
+"""(first row, one past the last, class): rows that count"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitVideo:
     """One training video as a fit job needs it."""
@@ -80,6 +88,26 @@ class FitVideo:
     camera: str
     content: str
     ranges: Ranges | None
+    label: int | None = None
+    """class of the whole video, for a detector that learns from labels"""
+    marks: Marks | None = None
+    """rows of each class, where rows are labelled"""
+    group: str = ""
+
+    def bag(self, store: FeatureStore, inputs: Mapping[str, FeatureSpec]) -> Bag:
+        """Return the stored features of the video with what is known of it."""
+        bag = open_bag(store, inputs, self.uri, self.camera, self.content, self.ranges)
+        labels_T = None
+        if self.marks is not None:
+            labels_T = np.full(bag.n_rows, IGNORED, dtype=np.int16)
+            for start, stop, label in self.marks:
+                labels_T[start:stop] = label
+        return replace(bag, label=self.label, labels_T=labels_T, group=self.group)
+
+    def identity(self) -> list[Any]:
+        """Return what of it decides the numbers of a fit, as plain values."""
+        known = [self.label, self.marks, self.group]
+        return [self.uri, self.content, self.ranges, *(known if any(known) else [])]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +169,8 @@ def train(
         raise SpecError(
             "All chosen videos are in quarantine: `anomaly list quarantine` says why."
         )
-    one_class = cls.supervision == "one_class"
     extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
-    videos = _fit_videos(seen, files, extraction, inputs, labels if one_class else None)
+    videos = _fit_videos(seen, files, extraction, inputs, _reader(cls, labels))
     jobs = _jobs(seen.root, request, parameters, inputs, videos)
     models = dict(fan_out(fit_job, jobs, label="train"))
     if POOLED not in models and not _renews(seen.root, request):
@@ -157,10 +184,7 @@ def fit_job(job: FitJob) -> tuple[str, Model]:
     """Fit one model, wherever this runs; a killed fit resumes from its last epoch."""
     root = open_root(job.root)
     store = FeatureStore(root)
-    bags = [
-        open_bag(store, job.inputs, video.uri, video.camera, video.content, video.ranges)
-        for video in job.videos
-    ]
+    bags = [video.bag(store, job.inputs) for video in job.videos]
     cls = detectors().get(job.detector)
     key = fingerprint(_identity(job))
     load_state, save_state, clear = training_state(root, key)
@@ -174,9 +198,7 @@ def fit_job(job: FitJob) -> tuple[str, Model]:
     clear()
     lineage = {
         "seed": job.seed,
-        "videos": [
-            {"video": v.uri, "content": v.content, "ranges": v.ranges} for v in job.videos
-        ],
+        "videos": [_lineage(video) for video in job.videos],
         "versions": _versions(),
     }
     return job.model, Model(model.detector, model.stages, {**model.facts, **lineage})
@@ -190,8 +212,13 @@ def _identity(job: FitJob) -> dict[str, Any]:
         "inputs": {name: fingerprint(spec) for name, spec in job.inputs.items()},
         "scores": to_dict(job.scores),
         "seed": job.seed,
-        "videos": [[v.uri, v.content, v.ranges] for v in job.videos],
+        "videos": [video.identity() for video in job.videos],
     }
+
+
+def _lineage(video: FitVideo) -> dict[str, Any]:
+    found = {"video": video.uri, "content": video.content, "ranges": video.ranges}
+    return found if video.label is None else {**found, "label": video.label}
 
 
 def _versions() -> dict[str, str]:
@@ -210,16 +237,44 @@ def _training_files(files: Sequence[VideoFile], request: TrainRequest) -> list[V
 def _check_supervision(
     cls: type[Detector], name: str, labels: LabelSet | None, files: Sequence[VideoFile]
 ) -> None:
-    if cls.supervision in {"video_labels", "frame_labels"} and labels is None:
-        raise SpecError(f"Detector {name!r} learns from labels: name a file with --labels.")
-    if cls.supervision != "one_class" or labels is None:
+    learns_from_labels = cls.supervision in LABELLED
+    if labels is None:
+        if learns_from_labels:
+            raise SpecError(f"Detector {name!r} learns from labels: name a file with --labels.")
         return
+    if cls.supervision in {"one_class", "frame_labels"}:
+        _check_frames_are_known(cls, name, labels, files)
+    if learns_from_labels:
+        _check_both_classes(name, labels, files)
+
+
+def _check_frames_are_known(
+    cls: type[Detector], name: str, labels: LabelSet, files: Sequence[VideoFile]
+) -> None:
+    """Refuse videos of which is only said that something abnormal happens in them."""
+    wants = "normal frames only" if cls.supervision == "one_class" else "frames, each labelled"
     for file in files:
         if labels.is_abnormal_without_frames(file.uri):
             raise SpecError(
-                f"{file.uri!r} is labelled abnormal as a whole, and {name!r} learns from normal frames "
-                "only. Give start_frame and stop_frame, or leave the video out with --videos."
+                f"{file.uri!r} is labelled abnormal as a whole, and {name!r} learns from {wants}. "
+                "Give start_frame and stop_frame, leave the video out with --videos, or take a "
+                "detector that learns from labels of whole videos, such as bn_wvad."
             )
+
+
+def _check_both_classes(name: str, labels: LabelSet, files: Sequence[VideoFile]) -> None:
+    classes = [labels.video_class(file.uri) for file in files]
+    normal, abnormal = classes.count(NORMAL), sum(bool(label) for label in classes)
+    if not normal and not any(labels.has_normal_frames(file.uri) for file in files):
+        found = f"no normal video or frame, {abnormal} abnormal videos"
+    elif not abnormal:
+        found = f"{normal} normal videos, none abnormal"
+    else:
+        return
+    raise SpecError(
+        f"Detector {name!r} learns what sets abnormal video apart from normal; of the {len(files)} chosen "
+        f"videos the labels call: {found}. Label or choose videos of both kinds."
+    )
 
 
 def _check_bundle(
@@ -246,9 +301,9 @@ def _fit_videos(
     files: Sequence[VideoFile],
     extraction: ExtractSummary,
     inputs: Mapping[str, FeatureSpec],
-    labels: LabelSet | None,
+    read: LabelReader | None,
 ) -> list[FitVideo]:
-    """Return the extracted videos, each content once; with labels only their normal stretches."""
+    """Return the extracted videos, each content once, with what labels say of them."""
     store = FeatureStore(seen.root)
     margin = max(_support_seconds(spec) for spec in inputs.values())
     videos, contents = [], set()
@@ -257,23 +312,59 @@ def _fit_videos(
         if content is None or content in contents:
             continue
         contents.add(content)
-        ranges = None
-        if labels is not None:
-            group = store.open(next(iter(inputs.values())), content)
-            if group is None:
-                continue
-            ranges = labels.normal_rows(file.uri, group.index_T(), group.seconds_T(), margin)
-            if not ranges and ranges is not None:
-                continue
-        videos.append(
-            FitVideo(uri=file.uri, camera=file.camera, content=content, ranges=ranges)
-        )
+        video = FitVideo(uri=file.uri, camera=file.camera, content=content, ranges=None)
+        group = store.open(next(iter(inputs.values())), content) if read else None
+        known = read(video, group, margin) if read and group else video
+        if known is not None:
+            videos.append(known)
     if not videos:
         raise SpecError(
             f"None of {len(files)} chosen videos of {seen.archive!r} can be trained on; first trouble: "
             f"{extraction.troubled[0].message if extraction.troubled else 'no normal frames'}"
         )
     return videos
+
+
+LabelReader = Callable[[FitVideo, FeatureGroup, float], FitVideo | None]
+"""Adds what is known of a video, given its rows and a margin in seconds; None: it teaches nothing."""
+
+
+def _reader(cls: type[Detector], labels: LabelSet | None) -> LabelReader | None:
+    if labels is None or cls.supervision == "none":
+        return None
+    return partial(_classes if cls.supervision in LABELLED else _normal_part, labels)
+
+
+def _normal_part(
+    labels: LabelSet, video: FitVideo, group: FeatureGroup, margin: float
+) -> FitVideo | None:
+    """Return the video with its normal stretches alone."""
+    ranges = labels.normal_rows(video.uri, group.index_T(), group.seconds_T(), margin)
+    return (
+        replace(video, ranges=ranges, group=labels.group(video.uri)) if ranges != () else None
+    )
+
+
+def _classes(
+    labels: LabelSet, video: FitVideo, group: FeatureGroup, margin: float
+) -> FitVideo | None:
+    """Return the video with its class and those of its rows; None: it is not labelled."""
+    label = labels.video_class(video.uri)
+    if label is None:
+        return None
+    known = replace(video, label=label, group=labels.group(video.uri))
+    classes_T = labels.row_classes(video.uri, group.index_T(), group.seconds_T(), margin)
+    if classes_T is None or not classes_T.any():
+        return known
+    edges = [0, *(np.flatnonzero(np.diff(classes_T)) + 1).tolist(), len(classes_T)]
+    marks = tuple(
+        (start, stop, int(classes_T[start]))
+        for start, stop in pairwise(edges)
+        if classes_T[start] != IGNORED
+    )
+    usable = np.flatnonzero(np.diff(classes_T != IGNORED, prepend=False, append=False))
+    ranges = tuple((int(start), int(stop)) for start, stop in usable.reshape(-1, 2))
+    return replace(known, marks=marks, ranges=ranges) if ranges else None
 
 
 def _support_seconds(spec: FeatureSpec) -> float:
@@ -288,7 +379,10 @@ def _jobs(
     inputs: dict[str, FeatureSpec],
     videos: Sequence[FitVideo],
 ) -> list[FitJob]:
-    """Make one job per camera, and one for the pooled model of a new bundle of several cameras."""
+    """Make one job per camera, and one for the pooled model of a new bundle of several cameras.
+
+    A detector whose scope is the archive learns one model from all videos.
+    """
 
     def job(model: str, chosen: Sequence[FitVideo]) -> FitJob:
         return FitJob(
@@ -302,6 +396,8 @@ def _jobs(
             videos=tuple(chosen),
         )
 
+    if detectors().get(request.detector).scope == "archive":
+        return [job(request.camera or POOLED, videos)]
     cameras = sorted({video.camera for video in videos})
     jobs = [job(camera, [v for v in videos if v.camera == camera]) for camera in cameras]
     if len(cameras) > 1 and not _renews(root, request):

@@ -66,13 +66,19 @@ class Bag:
     """All rows of one video, each input aligned to the rows of the first.
 
     `ranges` are the half-open row ranges that a fit may learn from: all rows, unless labels
-    take some out. Scoring always sees every row.
+    take some out. Scoring always sees every row, and never a label.
     """
 
     video: str
     camera: str
     sources: Mapping[str, FeatureSource]
     ranges: tuple[tuple[int, int], ...] | None = None
+    label: int | None = None
+    """class of the video as a whole: 0 normal, from 1 on abnormal; None: nobody said"""
+    labels_T: NDArray[np.int16] | None = None
+    """class of each row, -1 for rows that count neither way; None: rows are not labelled"""
+    group: str = ""
+    """videos of one group come from one source and stay on one side of every split; empty: alone"""
 
     @property
     def n_rows(self) -> int:
@@ -95,6 +101,20 @@ class Bag:
         for start, stop in self.usable_ranges:
             usable_T[start:stop] = True
         return usable_T
+
+    def normal_rows(self, margin: int = 0) -> NDArray[np.bool_]:
+        """Return shape (T,): usable, and more than `margin` rows from any that is labelled abnormal."""
+        usable_T = self.usable_rows()
+        if self.labels_T is None:
+            return usable_T & (not self.label)
+        before_S = np.concatenate([[0], np.cumsum(self.labels_T > 0)])
+        row_T = np.arange(self.n_rows)
+        first_T, last_T = (
+            np.maximum(row_T - margin, 0),
+            np.minimum(row_T + margin + 1, self.n_rows),
+        )
+        far_T: NDArray[np.bool_] = before_S[first_T] == before_S[last_T]
+        return usable_T & (self.labels_T == 0) & far_T
 
     def restrict(self, start: int, stop: int) -> Bag:
         """Return the bag with `ranges` cut to rows `start` to `stop`."""

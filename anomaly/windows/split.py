@@ -1,14 +1,15 @@
 """Deals videos to sides; never rows of one video to both, unless there is only one video.
 
-The order comes from a hash of the video's name, so that a new video moves few others, and each
-camera with several videos is cut by itself, so that no side lacks a camera.
+Videos of one group (they come from one source) stay together. The order comes from a hash of the
+video's or group's name, so that a new video moves few others. Each camera with several of them is
+cut by itself, and its normal and abnormal videos too, so that no side lacks a camera or a class.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from anomaly.errors import SpecError
 from anomaly.windows.bags import Bag
@@ -52,36 +53,55 @@ def _deal(bags: Sequence[Bag], share: float, seed: int, gap_rows: int) -> tuple[
     usable = [bag for bag in bags if bag.n_usable > 0]
     if len(usable) < 2:
         return _cut_in_time(usable, share, gap_rows)
+    units = _units(usable)
+    if len(units) < 2:
+        raise SpecError(
+            f"All {len(usable)} training videos belong to the group {usable[0].group!r}, so none can be "
+            "held out. Give videos of other groups."
+        )
     first: Side = []
     second: Side = []
-    for group in _groups(usable):
-        ordered = sorted(group, key=lambda bag: (_place(bag.video, seed), bag.video))
+    for stratum in _strata(units):
+        ordered = sorted(stratum, key=lambda unit: (_place(unit, seed), unit[0].video))
         cut = _cut(ordered, share)
-        first += ordered[:cut]
-        second += ordered[cut:]
+        first += chain.from_iterable(ordered[:cut])
+        second += chain.from_iterable(ordered[cut:])
     return first, second
 
 
-def _groups(bags: Sequence[Bag]) -> list[Side]:
-    """Return the videos by camera; cameras with a single video make one group together."""
-    by_camera: dict[str, Side] = {}
+def _units(bags: Sequence[Bag]) -> list[Side]:
+    """Return what must not be torn apart: the videos of each group, and each other video alone."""
+    units: dict[tuple[bool, str], Side] = {}
     for bag in bags:
-        by_camera.setdefault(bag.camera, []).append(bag)
-    several = [group for group in by_camera.values() if len(group) > 1]
-    single = [group[0] for group in by_camera.values() if len(group) == 1]
+        units.setdefault((bool(bag.group), bag.group or bag.video), []).append(bag)
+    return list(units.values())
+
+
+def _strata(units: Sequence[Side]) -> list[list[Side]]:
+    """Return the units by camera and by whether anything in them is abnormal.
+
+    Strata of a single unit make one together.
+    """
+    strata: dict[tuple[str, bool], list[Side]] = {}
+    for unit in units:
+        abnormal = any(bag.label for bag in unit)
+        strata.setdefault((unit[0].camera, abnormal), []).append(unit)
+    several = [stratum for stratum in strata.values() if len(stratum) > 1]
+    single = [stratum[0] for stratum in strata.values() if len(stratum) == 1]
     return [*several, single] if single else several
 
 
-def _place(video: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{video}".encode()).hexdigest()
+def _place(unit: Side, seed: int) -> str:
+    name = unit[0].group or unit[0].video
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
 
 
-def _cut(bags: Side, share: float) -> int:
+def _cut(units: Sequence[Side], share: float) -> int:
     """Return where to cut the list to have nearest to `share` of the rows in the first part."""
-    if len(bags) == 1:
+    if len(units) == 1:
         return 1
-    before = list(accumulate(bag.n_usable for bag in bags))
-    return min(range(1, len(bags)), key=lambda cut: abs(before[cut - 1] - share * before[-1]))
+    before = list(accumulate(sum(bag.n_usable for bag in unit) for unit in units))
+    return min(range(1, len(units)), key=lambda cut: abs(before[cut - 1] - share * before[-1]))
 
 
 def _cut_in_time(bags: Sequence[Bag], share: float, gap_rows: int) -> tuple[Side, Side]:
