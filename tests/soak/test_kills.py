@@ -1,0 +1,19 @@
+"""Twenty kills of each stage, at other moments than those of the usual tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.kills import STAGES, survive
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.mark.parametrize("seed", range(100, 120))
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_run_goes_on_to_the_same_end(
+    stage: str, seed: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    survive(STAGES[stage], request.getfixturevalue, tmp_path, seed=seed)
