@@ -1,10 +1,6 @@
 """The fixtures of the whole way; `tests/soak` uses the same."""
 
-import pytest
-
-pytest.register_assert_rewrite("tests.end_to_end.kills", "tests.end_to_end.story")
-
-from tests.end_to_end.roots import (  # noqa: E402 - after their asserts learn to explain themselves
+from tests.end_to_end.roots import (
     bare,
     blank_diary,
     campus,

@@ -20,6 +20,8 @@ from tests.end_to_end.story import NORMAL, PATTERN, copy_of
 
 MakeVideo = Callable[..., Path]
 
+FRAMES = {"campus": 40, "diary": 20}
+"""frames of each video of an archive"""
 HOURS = ("08", "09", "10", "11")
 ONE_CAMERA = "gate/20260301_*"
 PREDICTOR: dict[str, object] = {"training": {"epochs": 6}, "windows": 400}

@@ -64,6 +64,12 @@ class Command:
         out, err = self.process.communicate()
         return Answer(self.process.returncode, out, err)
 
+    def close(self) -> None:
+        """Let go of the outlets of a command that has been killed."""
+        for outlet in (self.process.stdout, self.process.stderr):
+            if outlet is not None:
+                outlet.close()
+
     def family(self) -> list[psutil.Process]:
         """Return every living process that came from this run, orphans too."""
         return [one for one in psutil.process_iter() if _marked(one) == self.mark]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.kills import STAGES, survive
+from tests.end_to_end.kills import STAGES, troubles_after_a_kill
 
 pytestmark = pytest.mark.soak
 
@@ -16,4 +16,5 @@ pytestmark = pytest.mark.soak
 def test_a_killed_run_goes_on_to_the_same_end(
     stage: str, seed: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    survive(STAGES[stage], request.getfixturevalue, tmp_path, seed=seed)
+    fixture = request.getfixturevalue
+    assert troubles_after_a_kill(STAGES[stage], fixture, tmp_path, seed=seed) == []
