@@ -30,10 +30,11 @@ def loaded_by(code: str) -> set[str]:
             "-c",
             f"{code}\nimport sys; print(' '.join(sys.modules), file=sys.stderr)",
         ],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
+    assert ended.returncode == 0, ended.stderr
     return {name.split(".")[0] for name in ended.stderr.split()}
 
 
