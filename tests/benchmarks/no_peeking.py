@@ -76,8 +76,9 @@ def unpack(video: Path, folder: Path, *, first_half: bool = False) -> None:
 
 
 def scores(root: Path, side: str) -> list[tuple[str, int, float, str, str]]:
-    """Return clip, frame, seconds, raw and score of all rows of one side, the latter two to the last digit."""
-    sql = f"SELECT split_part(video, '/', -1), frame, seconds, raw, score FROM scores WHERE video LIKE '{side}/%'"
+    """Return clip, frame, seconds, raw and score of one side's rows, the last two to the last digit."""
+    columns = "split_part(video, '/', -1), frame, seconds, raw, score"
+    sql = f"SELECT {columns} FROM scores WHERE video LIKE '{side}/%'"
     done = subprocess.run(
         [PROGRAM, "query", "--root", root, "--format", "csv", sql],
         capture_output=True,

@@ -68,8 +68,10 @@ def lay_out(archive: Path, labels: Path) -> tuple[dict[str, list[str]], dict[str
         for video in source.rglob("*.mp4"):
             flat = flattened(str(video.relative_to(source)))
             shutil.copyfile(video, archive / camera / flat)
-        for row in read_labels(source / "labels.csv"):
-            rows.append({**row, "video": f"{camera}/{flattened(row['video'])}"})
+        rows += [
+            {**row, "video": f"{camera}/{flattened(row['video'])}"}
+            for row in read_labels(source / "labels.csv")
+        ]
     clips = sorted(path.name for path in coffeeroom.glob("*.mp4"))
     kept = {f"ped2/{flattened(str(p.relative_to(ped2)))}" for p in ped2.rglob("*.mp4")}
     kept |= {f"coffeeroom/{name}" for name in clips}
