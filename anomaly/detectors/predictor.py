@@ -13,26 +13,20 @@ from functools import partial
 from typing import Annotated, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
 from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
-from anomaly.errors import StoreError
-from anomaly.features import FeatureBlock
-from anomaly.shapes import FloatArray
 from anomaly.spec import spec
-from anomaly.training.loop import Run, TrainingSpec, network_arrays, network_state, train
-from anomaly.training.sampling import Reservoir, checked
-from anomaly.training.seeding import repeatable, seeded
+from anomaly.training.inputs import Standard, sample_windows, windows_to_learn
+from anomaly.training.loop import TrainingSpec
+from anomaly.training.networks import fit_network, in_batches, restored, weights
+from anomaly.training.rows import row_vectors
 from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
-from anomaly.windows.reader import read_usable_windows, read_windows
-
-_SAMPLE_BYTES = 512 * 2**20  # no more windows than fit are kept in memory
-_BATCH = 256  # every score comes out of a batch of this shape, so that it does not depend on it
+from anomaly.windows.reader import read_windows
 
 
 @spec
@@ -52,17 +46,15 @@ class PredictorParameters:
 class Predictor(Detector):
     """Scores a row by the error with which it was predicted from the rows before it.
 
-    The first `rows` rows of a video cannot be predicted and get no score of their own. A grid is
-    described by the mean and the maximum over its cells and the share of active cells. State:
-    `mean_D` and `scale_D` that standardise these descriptions, and the network's weights.
+    The first `rows` rows of a video cannot be predicted and get no score of their own. State: the
+    mean and scale that standardise rows, and the network's weights.
     """
 
     Parameters = PredictorParameters
     parameters: PredictorParameters
     calibration = "held_out"
 
-    mean_D: NDArray[np.float32]
-    scale_D: NDArray[np.float32]
+    standard: Standard
     network: _Network
 
     @property
@@ -74,89 +66,52 @@ class Predictor(Detector):
     def fit(
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
-        windows_NLD = self._sample(bags, context.generator)
-        if len(windows_NLD) == 0:
-            raise StoreError(
-                f"Nothing to learn from: none of {len(bags)} training videos has "
-                f"{self._window.length} usable rows in a stretch. Give longer videos."
-            )
-        held_out_NLD = self._sample(validation, context.generator)
-        self.mean_D = windows_NLD.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
-        self.scale_D = windows_NLD.std(axis=(0, 1), dtype=np.float64).astype(np.float32)
-        self.scale_D[self.scale_D == 0] = 1.0
-        seed = int(context.generator.integers(2**63))
-        with seeded(seed):
-            self.network = _Network(len(self.mean_D), self.parameters.hidden)
-        train(
-            self.network,
+        sample = (self.input, self._window, self.parameters.windows, context.generator)
+        windows_NLD = windows_to_learn(bags, *sample)
+        held_out_NLD = sample_windows(validation, *sample)
+        self.standard = Standard.of(windows_NLD)
+        self.network = fit_network(
+            self._network,
             _loss,
-            self._standardised(windows_NLD),
-            self._standardised(held_out_NLD),
+            self.standard(windows_NLD),
+            self.standard(held_out_NLD),
             self.parameters.training,
-            Run(
-                seed,
-                partial(context.load, context.resume_key),
-                partial(context.save, context.resume_key),
-                partial(context.progress, "training: epoch"),
-            ),
+            context,
         )
         return self
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
-        describe = partial(_describe, bag, dimension=len(self.mean_D))
-        self.network.eval()
+        describe = partial(row_vectors, bag, dimension=len(self.standard.mean_D))
         for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, describe):
-            errors_N = self._errors(self._standardised(windows_NLD))
+            errors_N = self._errors(self.standard(windows_NLD))
             yield WindowScores(errors_N[:, None], rows_NL[:, -1:])
 
     @override
     def state(self) -> Arrays:
-        weights = network_arrays(self.network.state_dict(), "network/")
-        return {"mean": self.mean_D, "scale": self.scale_D, **weights}
+        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
+        return {**learnt, **weights(self.network)}
 
     @override
     def load_state(self, state: Arrays) -> None:
-        self.mean_D, self.scale_D = state["mean"], state["scale"]
-        with seeded(0):
-            self.network = _Network(len(self.mean_D), self.parameters.hidden)
-        self.network.load_state_dict(network_state(state, "network/"))
+        self.standard = Standard(state["mean"], state["scale"])
+        self.network = restored(self._network, state)
+
+    def _network(self) -> _Network:
+        return _Network(len(self.standard.mean_D), self.parameters.hidden)
 
     @property
     def _window(self) -> WindowSpec:
         return WindowSpec(length=self.parameters.rows + 1)
 
-    def _sample(
-        self, bags: Sequence[Bag], generator: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """Return a uniform sample of the usable windows of all bags, shape (N, L, D)."""
-        sample: Reservoir | None = None
-        for bag in bags:
-            describe = partial(_describe, bag)
-            for windows_NLD, _ in read_usable_windows(bag, self.input, self._window, describe):
-                if sample is None:
-                    fitting = max(1, _SAMPLE_BYTES // windows_NLD[0].nbytes)
-                    sample = Reservoir(min(self.parameters.windows, fitting), generator)
-                sample.add(windows_NLD)
-        return np.zeros((0, 1, 1), np.float32) if sample is None else sample.sample()
-
-    def _standardised(self, windows_NLD: FloatArray) -> NDArray[np.float32]:
-        standard_NLD: NDArray[np.float32] = (windows_NLD - self.mean_D) / self.scale_D
-        return standard_NLD
-
-    @torch.inference_mode()
     def _errors(self, windows_NLD: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the root mean squared error of predicting each window's last row."""
-        errors = []
-        for start in range(0, len(windows_NLD), _BATCH):
-            some_NLD = torch.from_numpy(windows_NLD[start : start + _BATCH])
-            padded_BLD = torch.zeros(_BATCH, *some_NLD.shape[1:])
-            padded_BLD[: len(some_NLD)] = some_NLD
-            with repeatable():
-                missed_BD = self.network(padded_BLD)[:, -1] - padded_BLD[:, -1]
-            errors.append(missed_BD[: len(some_NLD)].numpy())
-        missed_ND = np.concatenate(errors).astype(np.float64)
+        missed_ND = in_batches(self._missed, windows_NLD)
         return np.sqrt(np.square(missed_ND).mean(axis=1))
+
+    def _missed(self, windows_BLD: Tensor) -> Tensor:
+        missed_BD: Tensor = self.network(windows_BLD)[:, -1] - windows_BLD[:, -1]
+        return missed_BD
 
 
 class _Network(nn.Module):
@@ -178,24 +133,3 @@ class _Network(nn.Module):
 
 def _loss(network: nn.Module, windows_BLD: Tensor) -> Tensor:
     return nn.functional.mse_loss(network(windows_BLD), windows_BLD[:, 1:])
-
-
-def _describe(
-    bag: Bag, block: FeatureBlock, dimension: int | None = None
-) -> NDArray[np.float32]:
-    """Return one vector a row; see `Predictor`."""
-    cells = checked(block, bag)
-    vectors_TD = cells.pooled_TD()
-    if cells.grid is not None:
-        highest_TD = np.full_like(vectors_TD, -np.inf)
-        np.maximum.at(highest_TD, cells.row_N, cells.values_ND)
-        active_T = np.diff(cells.offsets_S)
-        highest_TD[active_T == 0] = 0.0
-        share_T = (active_T / np.prod(cells.grid)).astype(np.float32)
-        vectors_TD = np.concatenate([vectors_TD, highest_TD, share_T[:, None]], axis=1)
-    if dimension is not None and vectors_TD.shape[1] != dimension:
-        raise StoreError(
-            f"Rows of {bag.video!r} have {vectors_TD.shape[1]} dimensions, expected {dimension} "
-            "as in the videos that the detector learnt from. Use features of one recipe."
-        )
-    return vectors_TD

@@ -7,7 +7,7 @@ import pytest
 
 from anomaly.detectors import FitContext, detectors
 from anomaly.errors import StoreError
-from anomaly.features import FeatureBlock, FeatureSpec, vector_block
+from anomaly.features import FeatureSpec, vector_block
 from anomaly.video import PixelSpec
 from anomaly.windows.bags import Bag, MemorySource
 
@@ -72,28 +72,6 @@ def test_a_video_shorter_than_a_window_gets_one_finite_score(detector):
     assert np.isfinite(errors).all()
 
 
-def test_a_grid_is_described_by_mean_maximum_and_share_of_active_cells():
-    index = np.arange(3)
-    values = np.array([[1, -5], [3, -7], [-2, -2]], np.float16)
-    block = FeatureBlock(
-        index, index / 10, values, np.array([0, 2, 2, 3]), np.zeros((3, 2), np.int16), (2, 4)
-    )
-    from anomaly.detectors.predictor import _describe
-
-    described = _describe(Bag("v", "c", {"features": MemorySource(block)}), block)
-    assert described.tolist() == [
-        [2, -6, 3, -5, 0.25],
-        [0, 0, 0, 0, 0],
-        [-2, -2, -2, -2, 0.125],
-    ]
-
-
 def test_videos_that_are_all_shorter_than_a_window_cannot_be_learnt_from():
     with pytest.raises(StoreError, match="none of 1 training videos has 9 usable rows"):
         fit([bag(wave(0, 8))])
-
-
-def test_few_windows_are_kept_of_long_videos():
-    detector = detectors().get("predictor").build({"windows": 50}, {"features": RECIPE})
-    sample = detector._sample([bag(wave(0, 3000))], np.random.default_rng(0))
-    assert sample.shape == (50, 9, 2)

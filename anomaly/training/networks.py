@@ -1,0 +1,114 @@
+"""Networks of detectors: fitted from a context, put at work in batches, taken back from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anomaly.training.loop import (
+    Arrays,
+    Items,
+    Judge,
+    Loss,
+    Order,
+    Run,
+    TrainingSpec,
+    network_arrays,
+    network_state,
+    train,
+)
+from anomaly.training.seeding import repeatable, seeded
+
+Network = TypeVar("Network", bound=nn.Module)
+
+_PREFIX = "network/"
+
+
+class Context(Protocol):
+    """What `anomaly.detectors.FitContext` gives to a training run."""
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """The only source of chance."""
+
+    @property
+    def resume_key(self) -> str:
+        """Names the run."""
+
+    @property
+    def load(self) -> Callable[[str], Arrays | None]:
+        """Returns state saved by `save`, or None."""
+
+    @property
+    def save(self) -> Callable[[str, Arrays], None]:
+        """Stores state."""
+
+    @property
+    def progress(self) -> Callable[[str, int, int], None]:
+        """Told what is happening, epochs done, epochs in all."""
+
+
+def fit_network(
+    make: Callable[[], Network],
+    loss: Loss,
+    items: Items,
+    held_out: Items | Judge,
+    training: TrainingSpec,
+    context: Context,
+    *,
+    order: Order | None = None,
+) -> Network:
+    """Return the network that `make` builds, trained as `anomaly.training.loop.train` says.
+
+    Its first weights and the order of items come from the context's generator.
+    """
+    seed = int(context.generator.integers(2**63))
+    with seeded(seed):
+        network = make()
+    run = Run(
+        seed,
+        partial(context.load, context.resume_key),
+        partial(context.save, context.resume_key),
+        partial(context.progress, "training: epoch"),
+    )
+    train(network, loss, items, held_out, training, run, order=order)
+    return network.eval()
+
+
+def weights(network: nn.Module) -> Arrays:
+    """Return the network's weights as named arrays."""
+    return network_arrays(network.state_dict(), _PREFIX)
+
+
+def restored(make: Callable[[], Network], arrays: Arrays) -> Network:
+    """Return the network that `make` builds, with the weights that `weights` returned."""
+    with seeded(0):
+        network = make()
+    network.load_state_dict(network_state(arrays, _PREFIX))
+    return network.eval()
+
+
+@torch.inference_mode()
+def in_batches(
+    function: Callable[[Tensor], Tensor], items: NDArray[np.float32], batch: int = 256
+) -> NDArray[np.float64]:
+    """Return `function` of all items (N, ...), which it is given `batch` at a time.
+
+    Always that many, so that a score does not depend on how many there are.
+
+    The last batch is filled up with zeros and its surplus outputs are dropped.
+    """
+    outputs = []
+    for start in range(0, max(len(items), 1), batch):
+        some = torch.from_numpy(items[start : start + batch])
+        padded = torch.zeros(batch, *some.shape[1:])
+        padded[: len(some)] = some
+        with repeatable():
+            outputs.append(function(padded)[: len(some)].numpy().astype(np.float64))
+    return np.concatenate(outputs)
