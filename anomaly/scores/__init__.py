@@ -1,7 +1,7 @@
 """ROOM 5: from window scores to frame scores, events and tables.
 
-`merge` (windows to frames), `smooth` (in seconds), `calibrate` (to -log10 tail probability),
-`threshold` (from a false-alarm budget), `events`, `tables` (Parquet).
+`merge` (windows to frames), `smooth` (in seconds), `stages` (with `training.calibrate`, to -log10
+tail probability), `threshold` (from a false-alarm budget), `events`, `tables` (Parquet).
 """
 
 from __future__ import annotations

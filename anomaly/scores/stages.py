@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from anomaly.detectors import Arrays
 from anomaly.scores import FrameScores, ScoreSpec
-from anomaly.scores.calibrate import Calibrator
 from anomaly.scores.events import Event, find_events
 from anomaly.scores.merge import RowScores, to_frames
 from anomaly.scores.smooth import smooth
 from anomaly.scores.threshold import SECONDS_A_DAY, AlarmModel, seconds_scored
+from anomaly.training.calibrate import Calibrator
 
 
 @dataclass(frozen=True)

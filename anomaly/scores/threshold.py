@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.scores import FrameScores
-from anomaly.scores.calibrate import Calibrator
+from anomaly.training.calibrate import Calibrator
 
 SECONDS_A_DAY = 86_400.0
 MOST_DAYS = 1e6

@@ -25,7 +25,7 @@ from anomaly.scores import FrameScores, ScoreSpec
 from anomaly.scores.events import Event
 from anomaly.scores.fit import fit_model, score_bag
 from anomaly.scores.stages import ScoreStages
-from anomaly.spec import fingerprint
+from anomaly.spec import fingerprint, to_dict
 from anomaly.video import FrameBatch, PixelSpec
 from anomaly.video.decoders import decoders
 from anomaly.windows.bags import Bag, MemorySource
@@ -150,7 +150,7 @@ class Bench:
     def _features(
         self, backbone: Backbone, clip: Clip, corruption: str, recipe: Any
     ) -> FeatureBlock:
-        name = fingerprint([recipe, str(clip.path), corruption])
+        name = fingerprint([to_dict(recipe), str(clip.path), corruption])
         path = self.cache / f"{name}.npz"
         if not path.exists():
             frames, seconds_T = self._frames(clip.path, backbone.pixels)
@@ -171,7 +171,7 @@ class Bench:
         return _load(path)
 
     def _frames(self, path: Path, pixels: PixelSpec) -> tuple[np.ndarray, np.ndarray]:
-        stored = self.cache / f"{fingerprint([pixels, str(path)])}.frames.npz"
+        stored = self.cache / f"{fingerprint([to_dict(pixels), str(path)])}.frames.npz"
         if not stored.exists():
             batches = list(decoders().get("pyav")().frames(path, pixels, BATCH))
             np.savez(

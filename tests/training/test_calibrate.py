@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from anomaly.errors import StoreError
-from anomaly.scores.calibrate import Calibrator
+from anomaly.training.calibrate import Calibrator
 
 NORMALS = arrays(np.float64, st.integers(1, 200), elements=st.integers(-50, 50).map(float))
 

@@ -1,0 +1,210 @@
+"""What has come to rest: things left behind or taken away, people who lie still.
+
+For each pixel of a quarter-size picture a slow background and a value that has just settled are kept, as
+in Porikli, Ivanov, Haga, "Robust Abandoned Object Detection Using Dual Foregrounds" (EURASIP JASP 2008).
+Where the two differ something rests, and its age is counted. Where we depart: the background is the value
+that was seen longest, not a mixture, so what stood in the first frames and leaves is forgotten after as
+many seconds (times `absorb_ratio`) as it was seen; light is divided out by the median ratio to the
+background; somebody who walks past stops the clock of what rests behind him, and does not reset it.
+
+Everything looks back in time only, from the first frame of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from typing_extensions import override
+
+from anomaly.features import Backbone, FeatureBlock
+from anomaly.spec import spec
+from anomaly.video import FrameBatch, PixelSpec
+
+_SHRINK = 4
+_BLOCK = 4
+"""side of a block in pixels of the quarter-size picture; a cell is 2 x 2 blocks, cells lie a block apart"""
+_SETTLING_SECONDS = 0.2
+"""a pixel that keeps its value for this long has settled"""
+_LEAST_CONTRAST = 10.0
+"""levels of brightness (0 to 255) below which nothing differs"""
+_NOISES = 6.0
+"""nor below this many standard deviations of the noise"""
+_ROWS = 256
+_LONGEST_STEP_SECONDS = 1.0
+"""a longer gap between frames counts as this much, so that a hole in a file ages nothing"""
+
+Plane = NDArray[np.float32]
+
+
+@spec
+class StaticParameters:
+    """Parameters of the `static` backbone."""
+
+    height: int = 240
+    """larger pictures are scaled down to this many lines"""
+    rest_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """what has rested for this long counts"""
+    memory_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """a background that was seen this long is as well established as it gets"""
+    absorb_ratio: Annotated[float, Field(gt=0)] = 3.0
+    """what rests becomes background after this many times the seconds the old one was seen"""
+    active_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """a cell is kept when something rests in more than this share of it"""
+    stride: Annotated[int, Field(ge=1)] = 1
+    """look at every n-th frame"""
+
+
+class Static(Backbone):
+    """Yields (age, share, contrast) of each cell in which something rests.
+
+    Age is the natural logarithm of 1 + its seconds, share the part of the cell that rests, contrast its
+    mean difference from the background over 64 levels. A row in which nothing rests has one cell of
+    zeros in the middle of the grid, so that resting nowhere is something that can be learnt. A cell's
+    place is its (row, column) in a grid of 16 pixels.
+    """
+
+    Parameters = StaticParameters
+    parameters: StaticParameters
+
+    @property
+    @override
+    def pixels(self) -> PixelSpec:
+        own = self.parameters
+        return PixelSpec(
+            color="gray", resize="limit_height", height=own.height, stride=own.stride
+        )
+
+    @property
+    @override
+    def weights(self) -> str:
+        return ""
+
+    @property
+    @override
+    def dimension(self) -> int:
+        return 3
+
+    @override
+    def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
+        scene: _Scene | None = None
+        rows: list[_Row] = []
+        for batch in batches:
+            for index, seconds, pixels_HWC in zip(
+                batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
+            ):
+                picture = _quarter(pixels_HWC[:, :, 0])
+                scene = scene or _Scene(picture, float(seconds), self.parameters)
+                rows.append(_Row(int(index), float(seconds), *scene.look(picture, seconds)))
+                if len(rows) == _ROWS:
+                    yield _block(rows, scene.grid)
+                    rows = []
+        if rows and scene is not None:
+            yield _block(rows, scene.grid)
+
+
+@dataclass(frozen=True)
+class _Row:
+    index: int
+    seconds: float
+    values_ND: Plane
+    place_N2: NDArray[np.int16]
+
+
+def _block(rows: list[_Row], grid: tuple[int, int]) -> FeatureBlock:
+    counts = [len(row.values_ND) for row in rows]
+    return FeatureBlock(
+        np.array([row.index for row in rows], dtype=np.int64),
+        np.array([row.seconds for row in rows], dtype=np.float64),
+        np.concatenate([row.values_ND for row in rows]),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        np.concatenate([row.place_N2 for row in rows]),
+        grid,
+    )
+
+
+def _quarter(gray: NDArray[np.uint8]) -> Plane:
+    import cv2
+
+    cv2.setNumThreads(1)
+    size_wh = max(1, gray.shape[1] // _SHRINK), max(1, gray.shape[0] // _SHRINK)
+    shrunk: Any = cv2.resize(gray, size_wh, interpolation=cv2.INTER_AREA)
+    return np.asarray(shrunk, dtype=np.float32)
+
+
+class _Scene:
+    """What is known of every pixel: background, settled value, and for how many seconds each."""
+
+    def __init__(self, picture: Plane, seconds: float, parameters: StaticParameters) -> None:
+        self._own = parameters
+        self._seconds = seconds
+        self._background = picture.copy()
+        self._seen = np.zeros_like(picture)
+        self._settled = picture.copy()
+        self._age = np.zeros_like(picture)
+        rows, columns = (side // _BLOCK for side in picture.shape)
+        self._blocks_hw = max(1, rows), max(1, columns)
+        self.grid = self._blocks_hw[0] + 1, self._blocks_hw[1] + 1
+
+    def look(self, picture: Plane, seconds: float) -> tuple[Plane, NDArray[np.int16]]:
+        """Take the next picture; return the vectors and places of the cells that rest."""
+        step = min(max(float(seconds) - self._seconds, 0.0), _LONGEST_STEP_SECONDS)
+        self._seconds = float(seconds)
+        lit = picture * np.median((self._background + 1) / (picture + 1))
+        change = np.abs(lit - self._settled)
+        least = max(_LEAST_CONTRAST, _NOISES * float(np.median(change)) / 0.6745)
+        self._count(lit, change < least, least, np.float32(step))
+        self._absorb()
+        return self._cells(least)
+
+    def _count(self, lit: Plane, still: NDArray[np.bool_], least: float, step: float) -> None:
+        pace = np.float32(1 - np.exp(-step / _SETTLING_SECONDS))
+        self._settled += pace * (lit - self._settled)
+        usual = np.abs(lit - self._background) < least
+        self._seen[usual] += step
+        np.minimum(self._seen, self._own.memory_seconds, out=self._seen)
+        slow = np.float32(step) / np.maximum(self._seen, np.float32(1.0))
+        self._background += np.where(usual, slow * (lit - self._background), 0)
+        rests = still & ~usual
+        self._age[rests] += step
+        # Whoever passes by is neither still nor usual, and stops the clock; the old view resets it.
+        self._age[usual & still] = 0
+
+    def _absorb(self) -> None:
+        known = self._age > self._own.absorb_ratio * np.maximum(self._seen, np.float32(0.5))
+        known |= self._age >= self._own.memory_seconds
+        self._background[known] = self._settled[known]
+        self._seen[known] = self._age[known]
+        self._age[known] = 0
+
+    def _cells(self, least: float) -> tuple[Plane, NDArray[np.int16]]:
+        contrast = np.abs(self._settled - self._background)
+        resting = (self._age >= self._own.rest_seconds) & (contrast > least)
+        share, age, strength = (
+            self._means(resting * plane)
+            for plane in (np.float32(1), np.log1p(self._age), contrast)
+        )
+        active = share > self._own.active_fraction
+        if not active.any():
+            middle = np.array([[self.grid[0] // 2, self.grid[1] // 2]], dtype=np.int16)
+            return np.zeros((1, 3), dtype=np.float32), middle
+        part = share[active]
+        values_ND = np.stack([age[active] / part, part, strength[active] / (64 * part)], axis=1)
+        return values_ND, np.argwhere(active).astype(np.int16) + np.int16(1)
+
+    def _means(self, plane: NDArray[Any]) -> Plane:
+        """Return the mean of a plane over each cell inside the picture."""
+        import cv2
+
+        rows, columns = (
+            min(n * _BLOCK, side) for n, side in zip(self._blocks_hw, plane.shape, strict=True)
+        )
+        inside = np.ascontiguousarray(plane[:rows, :columns], dtype=np.float32)
+        blocks: Any = cv2.resize(inside, self._blocks_hw[::-1], interpolation=cv2.INTER_AREA)
+        pairs = blocks[:, 1:] + blocks[:, :-1]
+        cells: Plane = (pairs[1:] + pairs[:-1]) * np.float32(0.25)
+        return cells
