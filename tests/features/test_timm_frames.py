@@ -1,0 +1,216 @@
+"""Networks of timm: prepared as they ask, loaded strictly, seeded without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anomaly.errors import SpecError
+from anomaly.features import concatenate, recipe
+from anomaly.features.backbones import backbones
+from anomaly.video import FrameBatch
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine cost more than they give."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def build(**parameters: Any) -> Any:
+    return backbones().get("timm_frames").build({"weights": "random:0", **parameters})
+
+
+def pictures(n: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+
+
+def local_mobilenet(weights: Path) -> dict[str, Any]:
+    return {
+        "model": "mobilenetv2_100",
+        "weights": str(weights),
+        "model_args": {
+            "pad_type": "same",
+            "pretrained_cfg_overlay": {"mean": [0.5] * 3, "std": [0.5] * 3},
+        },
+    }
+
+
+@pytest.mark.data
+def test_photos_are_recognised_through_our_own_preparation(shared_data: Path) -> None:
+    import av
+
+    weights = shared_data / "weights" / "mobilenetv2_100.safetensors"
+    backbone = build(**local_mobilenet(weights), layer="logits")
+    assert backbone.dimension == 1000
+    from timm.data import ImageNetInfo  # only now: our module cures the import of timm
+
+    for name, expected in {
+        "cat_720p": "cat",
+        "hot_dog": "hotdog",
+        "owl": "ruffed grouse",
+    }.items():
+        with av.open(str(shared_data / "weights" / "photos" / f"{name}.jpg")) as container:
+            frame = next(container.decode(video=0))
+        height, width = backbone.pixels.output_size(frame.height, frame.width)
+        scaled = frame.reformat(
+            width=width, height=height, format="rgb24", interpolation="BICUBIC"
+        ).to_ndarray()
+        best = int(backbone.forward(backbone.prepare(scaled[None]))[0].argmax())
+        assert expected in ImageNetInfo().index_to_description(best)
+
+
+@pytest.mark.data
+def test_the_digest_of_a_weight_file_is_part_of_the_recipe(shared_data: Path) -> None:
+    import hashlib
+
+    weights = shared_data / "weights" / "mobilenetv2_100.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    made = recipe("timm_frames", local_mobilenet(weights))
+    assert made.weights == f"sha256:{digest}"
+    assert (made.pixels.resize, made.pixels.height, made.pixels.filter) == (
+        "short_side",
+        256,
+        "bicubic",
+    )
+
+
+@pytest.mark.data
+def test_weights_of_another_network_are_refused(shared_data: Path) -> None:
+    weights = shared_data / "weights" / "mobilenetv2_100.safetensors"
+    with pytest.raises(SpecError, match="do not fit the network") as caught:
+        recipe("timm_frames", {"model": "resnet18", "weights": str(weights)})
+    assert "\n" not in str(caught.value)
+
+
+def test_preparation_equals_timms_own_on_a_picture_that_needs_no_resize() -> None:
+    """After the resize, ours and timm's transform do the same arithmetic."""
+    from PIL import Image
+
+    backbone = build(model="test_resnet")
+    picture = pictures(1, backbone.pixels.height, backbone.pixels.height)[0]
+    from timm.data import create_transform, resolve_model_data_config
+
+    transform = create_transform(**resolve_model_data_config(backbone._loaded.network))
+    ours = backbone.prepare(picture[None])[0].cpu().numpy()
+    np.testing.assert_allclose(ours, transform(Image.fromarray(picture)).numpy(), atol=1e-5)
+
+
+def test_a_network_that_squashes_is_fed_the_whole_picture() -> None:
+    overlay = {"pretrained_cfg_overlay": {"crop_mode": "squash", "crop_pct": 1.0}}
+    pixels = build(model="test_resnet", model_args=overlay).pixels
+    assert (pixels.resize, pixels.height, pixels.width) == ("exact", 160, 160)
+
+
+def test_fused_branches_give_what_the_plain_network_gives() -> None:
+    import torch
+
+    backbone = build(model="repvgg_a0", weights="random:5")
+    batch = backbone.prepare(pictures(2, 256, 256))
+    import timm
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(5)
+        plain = timm.create_model("repvgg_a0", pretrained=False).eval()
+    with torch.inference_mode():
+        expected = plain.forward_head(plain.forward_features(batch.cpu()), pre_logits=True)
+    ours = backbone.forward(batch).cpu()
+    np.testing.assert_allclose(
+        ours, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max())
+    )
+
+
+SMALL_SWIN = {"embed_dim": 24, "depths": [1, 1, 1, 1], "num_heads": [1, 2, 2, 4]}
+SHAPES = pytest.mark.parametrize(
+    ("model", "model_args"),
+    [
+        pytest.param("test_resnet", {}, id="maps"),
+        pytest.param("test_vit", {}, id="tokens"),
+        pytest.param("swin_tiny_patch4_window7_224", SMALL_SWIN, id="channels last"),
+    ],
+)
+
+
+@SHAPES
+def test_grids_of_maps_tokens_and_channels_last_networks_have_all_cells(
+    model: str, model_args: dict[str, Any]
+) -> None:
+    backbone = build(model=model, model_args=model_args, grid=2, batch_size=1)
+    frames = FrameBatch(pictures(1, 300, 256), np.array([4]), np.array([0.2]))
+    block = concatenate(list(backbone.extract([frames])))
+    assert block.values_ND.shape == (4, backbone._loaded.network.num_features)
+    assert block.grid == (2, 2)
+    assert block.place_N2 is not None
+    assert block.place_N2.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+
+
+@SHAPES
+def test_a_bright_corner_stands_out_in_its_own_cell(
+    model: str, model_args: dict[str, Any]
+) -> None:
+    """Rows and columns of the grid are not mixed up."""
+    backbone = build(model=model, model_args=model_args, grid=2)
+    dark = np.zeros((1, backbone.pixels.height, backbone.pixels.height, 3), np.uint8)
+    lit = dark.copy()
+    middle = dark.shape[1] // 2
+    lit[0, :middle, middle:] = pictures(1, middle, dark.shape[1] - middle)[0]
+    change = backbone.forward(backbone.prepare(lit)) - backbone.forward(backbone.prepare(dark))
+    assert int(change[0].norm(dim=-1).argmax()) == 1
+
+
+def test_equal_seeds_give_equal_networks_and_leave_the_global_generator_alone() -> None:
+    import torch
+
+    before = torch.random.get_rng_state()
+    frames = pictures(1, 256, 256)
+    one, two, other = (
+        b.forward(b.prepare(frames)).cpu().numpy()
+        for b in (build(model="test_resnet", weights=f"random:{seed}") for seed in (1, 1, 2))
+    )
+    assert torch.equal(before, torch.random.get_rng_state())
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"model": "resnet5"}, "Did you mean 'resnet50'"),
+        ({"weights": "random:x"}, "whole number"),
+        ({"weights": "/no/such.safetensors"}, "is no file"),
+        (
+            {"model": "test_resnet", "model_args": {"colour": 1}},
+            "cannot be made with model_args",
+        ),
+        ({"grid": 2, "layer": "logits"}, "a grid has no logits"),
+        ({"batch_size": 0}, "batch_size"),
+        (
+            {
+                "model": "test_resnet",
+                "model_args": {"pretrained_cfg_overlay": {"crop_mode": "border"}},
+            },
+            "crop mode 'border'",
+        ),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_refused_in_words(
+    parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SpecError, match=message):
+        recipe("timm_frames", {"weights": "random:0", **parameters})
+
+
+def test_a_damaged_weight_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(SpecError, match="do not fit"):
+        recipe("timm_frames", {"model": "resnet18", "weights": str(tmp_path / "w.safetensors")})
