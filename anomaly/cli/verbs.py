@@ -398,6 +398,55 @@ def retry(root: str, *, videos: tuple[str, ...], archive: str, as_json: bool) ->
     (screen.print_json if as_json else screen.print_facts)(freed)
 
 
+@_verb(
+    click.argument("name", required=False, default=""),
+    click.option(
+        "--check",
+        "path",
+        default="",
+        metavar="PATH",
+        help="compare the copy in this folder with the published counts",
+    ),
+    click.option(
+        "--variant",
+        default="",
+        metavar="NAME",
+        help="label set or split, where there are several",
+    ),
+    click.option(
+        "--labels",
+        default="",
+        metavar="OUT.csv",
+        help="with --check: write labels for `anomaly evaluate`",
+    ),
+    click.option(
+        "--split", default="", metavar="NAME", help="with --labels: which split; default: test"
+    ),
+    archive=False,
+)
+def datasets(
+    root: str, *, name: str, path: str, variant: str, labels: str, split: str, as_json: bool
+) -> int:
+    """Public data sets: layouts, published counts, whether a copy is whole, its labels."""
+    from anomaly.verbs.datasets import check, describe
+
+    del root
+    if not path:
+        if labels:
+            raise SpecError("Name the data set's folder with --check PATH to write its labels.")
+        facts = describe(name)
+        (screen.print_json if as_json else screen.print_facts)(facts)
+        return 0
+    summary = check(name, path, variant=variant, labels=labels, split=split)
+    if as_json:
+        screen.print_json(summary.to_json())
+    else:
+        screen.print_table(f"{name} {summary.variant}".strip(), summary.to_json()["counts"])
+        for trouble in summary.troubles:
+            click.echo(trouble, err=True)
+    return SOME_VIDEOS_FAILED if summary.troubles else 0
+
+
 @_verb(archive=False)
 def doctor(root: str, *, as_json: bool) -> None:
     """Versions, devices, and whether the root can be written."""
