@@ -5,6 +5,10 @@ Dense Inverse Search", ECCV 2016) summed up in overlapping windows of 32 x 32 pi
 smoothed in time. Only cells in which something moves are kept; the outermost ring never is, because flow
 is unreliable at the border of the picture.
 
+Made to last on real cameras: the contrast of each picture is made the same, so that light matters
+little; a common motion below two pixels is taken for a shake of the camera and undone; flow counts only
+where the picture changes by more than its own noise, which is measured in every picture.
+
 Departures from plain smoothing with repeated edges: the kernel uses the frames' real seconds and is
 normalised over the frames that exist, so that variable frame rates and cut files behave; flow over a short
 hole in the numbering is divided by the frames it spans; a hole longer than the kernel starts time anew.
@@ -15,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +38,24 @@ _REACH_FRAMES = 64
 """never smooth over more frames to either side, so that a stuck clock cannot fill the memory"""
 _ROWS = 256
 """rows of a block that is handed on"""
+_CONTRAST = 128.0
+"""levels between the darkest and the brightest tenth of every picture, once its light is divided out"""
+_MOST_GAIN = 4.0
+"""a picture of less contrast stays dull: nothing would be left but magnified noise"""
+_LEAST_SHAKE, _MOST_SHAKE = 0.05, 1.9
+"""full-size pixels a frame between which a common motion is taken for a shake of the camera"""
+_LEAST_SIDE_OF_FLOW = 8
+"""pixels of the half-size picture below which the flow has nothing to match"""
+_SMOOTH = 5
+"""side of the square over which a change is averaged before it is compared with the noise"""
+_EVIDENT_NOISES = 3.0
+"""standard deviations of the averaged noise above which a change is evident"""
+_NEAR = 7
+"""side of the square around an evident change in which flow counts: a plain coat changes at its seams"""
+_QUARTER_OF_NORMAL = 0.3186
+"""lower quarter of the absolute value of a standard normal variable"""
+_MEAN_OF_NOISE = 0.8
+"""mean of that value: what noise alone would add to a mean absolute change"""
 
 Cells = NDArray[np.float32]
 """shape (sums, grid rows - 2, grid columns - 2): the outermost ring is not even computed"""
@@ -69,12 +91,14 @@ class _Frame:
 class Motion(Backbone):
     """Yields (d, gx, gy, right, left, down, up) of each active cell: raw, not centred, not scaled.
 
-    d is the mean absolute change of brightness since the frame before (0 to 255), gx and gy the mean
-    absolute slope of brightness per pixel of the half-size picture, the four directions the mean rectified
-    flow in full-size pixels a frame. A cell's place is its (row, column) in a grid of 16 pixels.
+    d is the mean absolute change of brightness since the frame before, gx and gy the mean absolute slope
+    of brightness per pixel of the half-size picture, all three in levels of a picture of standard
+    contrast, the four directions the mean rectified flow in full-size pixels a frame. A cell's place is
+    its (row, column) in a grid of 16 pixels.
     """
 
     Parameters = MotionParameters
+    version = 2
     parameters: MotionParameters
 
     @property
@@ -215,6 +239,15 @@ def _frames(batches: Iterable[FrameBatch]) -> Iterator[tuple[int, float, NDArray
             yield int(index), float(seconds), np.ascontiguousarray(pixels_HWC[:, :, 0])
 
 
+class _View(NamedTuple):
+    """A picture as the meter compares it."""
+
+    half: NDArray[np.float32]
+    """half size, its contrast made the same for every light"""
+    coarse: NDArray[np.uint8]
+    """the same in bytes, for the flow"""
+
+
 class _CellMeter:
     """Measures the cells between each picture and the one before; reuses its buffers."""
 
@@ -224,6 +257,9 @@ class _CellMeter:
         cv2.setNumThreads(1)
         self._cv2: Any = cv2  # its stubs do not know the types that its functions return
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow.setFinestScale(
+            1
+        )  # of the half-size picture: what the preset means for the whole
         self._moving_squared = moving_pixels**2
         self._half_wh = max(1, size_hw[1] // 2), max(1, size_hw[0] // 2)
         # A grid of cells centred on 8 x 8 blocks, less its outermost ring, needs the blocks from half
@@ -237,49 +273,84 @@ class _CellMeter:
             slice(_BLOCK // 2, _BLOCK // 2 + columns),
         )
         self._planes_SRC = np.empty((_SUMS, rows, columns), dtype=np.float32)
-        self._gray = np.empty(size_hw, dtype=np.uint8)
-        self._half = np.empty(self._half_wh[::-1], dtype=np.float32)
+        self._view: _View
 
     def begin(self, gray: NDArray[np.uint8]) -> Cells:
         """Take a picture that has none before it; return cells in which nothing moves."""
-        self._gray, self._half = gray, self._halved(gray.astype(np.float32))
+        self._view = self._look(gray)
         return np.zeros(
             (_SUMS, self._block_rows - 1, self._block_columns - 1), dtype=np.float32
         )
 
     def measure(self, gray: NDArray[np.uint8], gap_frames: float) -> Cells:
         """Return the cells from the picture before, `gap_frames` ago, to this one."""
-        before, half_before = self._gray, self._half
+        before = self._view
         empty = self.begin(gray)
         if empty.size == 0:
             return empty
-        flow_HW2 = self._flow.calc(before, gray, None)
-        u, v = self._cv2.split(self._halved(flow_HW2)[self._inside])
-        self._fill(u / np.float32(gap_frames), v / np.float32(gap_frames), half_before)
+        flow_HW2 = self._optical_flow(before, self._view)
+        slopes = [
+            self._cv2.Sobel(self._view.half, self._cv2.CV_32F, *order, scale=1 / 8)
+            for order in ((1, 0), (0, 1))
+        ]
+        half_before = before.half
+        shake_2 = _shake(flow_HW2, *slopes)
+        if shake_2.any():
+            flow_HW2 = flow_HW2 - shake_2
+            half_before = self._shifted(half_before, shake_2 / np.float32(2))
+        change = (self._view.half - half_before)[self._inside]
+        u, v = self._cv2.split(flow_HW2[self._inside])
+        self._fill(u / np.float32(gap_frames), v / np.float32(gap_frames), change, slopes)
         return self._cells()
 
-    def _halved(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        halved: NDArray[np.float32] = self._cv2.resize(
-            picture, self._half_wh, interpolation=self._cv2.INTER_AREA
+    def _look(self, gray: NDArray[np.uint8]) -> _View:
+        half = self._cv2.resize(
+            gray.astype(np.float32), self._half_wh, interpolation=self._cv2.INTER_AREA
         )
-        return halved
+        low, middle, high = np.percentile(half[::4, ::4], (10, 50, 90))
+        gain = min(_MOST_GAIN, _CONTRAST / max(high - low, 1.0))
+        half = (half - np.float32(middle)) * np.float32(gain)
+        return _View(half, np.clip(half + 128, 0, 255).astype(np.uint8))
+
+    def _optical_flow(self, before: _View, now: _View) -> NDArray[np.float32]:
+        """Return the flow at half size, in pixels of the full size."""
+        if min(self._half_wh) < _LEAST_SIDE_OF_FLOW:
+            return np.zeros((*now.half.shape, 2), dtype=np.float32)
+        flow_HW2: NDArray[np.float32] = self._flow.calc(before.coarse, now.coarse, None)
+        flow_HW2 *= 2
+        return flow_HW2
+
+    def _shifted(
+        self, picture: NDArray[np.float32], shift_2: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        matrix = np.array([[1, 0, shift_2[0]], [0, 1, shift_2[1]]])
+        moved: NDArray[np.float32] = self._cv2.warpAffine(
+            picture, matrix, self._half_wh, borderMode=self._cv2.BORDER_REPLICATE
+        )
+        return moved
 
     def _fill(
         self,
         u: NDArray[np.float32],
         v: NDArray[np.float32],
-        half_before: NDArray[np.float32],
+        change: NDArray[np.float32],
+        slopes: list[NDArray[np.float32]],
     ) -> None:
         moving, d, gx, gy, abs_u, plain_u, abs_v, plain_v = self._planes_SRC
+        smooth = self._cv2.blur(change, (_SMOOTH, _SMOOTH))
+        noise = _noise(change - smooth)
+        # Where the picture does not change beyond its noise, flow is the flow of noise.
+        evident = (np.abs(smooth) > _EVIDENT_NOISES / _SMOOTH * noise).astype(np.uint8)
+        evident = self._cv2.dilate(evident, np.ones((_NEAR, _NEAR), np.uint8))
         np.greater(u * u + v * v, self._moving_squared, out=moving)
-        self._cv2.absdiff(self._half[self._inside], half_before[self._inside], dst=d)
-        for out, order in ((gx, (1, 0)), (gy, (0, 1))):
-            slope = self._cv2.Sobel(self._half, self._cv2.CV_32F, *order, scale=1 / 8)
+        moving *= evident
+        np.maximum(np.abs(change) - np.float32(_MEAN_OF_NOISE * noise), 0, out=d)
+        for out, slope in zip((gx, gy), slopes, strict=True):
             np.abs(slope[self._inside], out=out)
-        np.abs(u, out=abs_u)
-        np.abs(v, out=abs_v)
-        plain_u[:] = u
-        plain_v[:] = v
+        np.multiply(u, moving, out=plain_u)
+        np.multiply(v, moving, out=plain_v)
+        np.abs(plain_u, out=abs_u)
+        np.abs(plain_v, out=abs_v)
 
     def _cells(self) -> Cells:
         # All planes as one tall picture: a single area-resize averages every block of every plane.
@@ -292,3 +363,30 @@ class _CellMeter:
         pairs = blocks[:, 1:] + blocks[:, :-1]
         cells: Cells = (pairs[:, :, 1:] + pairs[:, :, :-1]) * np.float32(0.25)
         return cells
+
+
+def _shake(
+    flow_HW2: NDArray[np.float32], gx: NDArray[np.float32], gy: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return how far the camera itself seems to have moved, in full-size pixels: zeros if not.
+
+    The median flow where there is texture. More than a shake is left alone: a camera that turns, or a
+    picture full of people who walk one way.
+    """
+    sparse = np.s_[2::4, 2::4]
+    texture = np.abs(gx[sparse]) + np.abs(gy[sparse])
+    textured = texture >= np.median(texture)
+    if not textured.size:
+        return np.zeros(2, dtype=np.float32)
+    shake_2 = np.median(flow_HW2[sparse][textured], axis=0).astype(np.float32)
+    if not _LEAST_SHAKE < float(np.abs(shake_2).max()) < _MOST_SHAKE:
+        return np.zeros(2, dtype=np.float32)
+    return shake_2
+
+
+def _noise(rough: NDArray[np.float32]) -> float:
+    """Return the standard deviation of the noise in a difference of pictures, given its rough part.
+
+    From the lowest quarter: noise is everywhere, what moves is rough at its edges only.
+    """
+    return float(np.percentile(np.abs(rough[1::3, 1::3]), 25)) / _QUARTER_OF_NORMAL

@@ -157,7 +157,7 @@ class _Scene:
         lit = picture * np.median((self._background + 1) / (picture + 1))
         change = np.abs(lit - self._settled)
         least = max(_LEAST_CONTRAST, _NOISES * float(np.median(change)) / 0.6745)
-        self._count(lit, change < least, least, np.float32(step))
+        self._count(lit, change < least, least, step)
         self._absorb()
         return self._cells(least)
 
@@ -165,12 +165,12 @@ class _Scene:
         pace = np.float32(1 - np.exp(-step / _SETTLING_SECONDS))
         self._settled += pace * (lit - self._settled)
         usual = np.abs(lit - self._background) < least
-        self._seen[usual] += step
+        self._seen[usual] += np.float32(step)
         np.minimum(self._seen, self._own.memory_seconds, out=self._seen)
         slow = np.float32(step) / np.maximum(self._seen, np.float32(1.0))
         self._background += np.where(usual, slow * (lit - self._background), 0)
         rests = still & ~usual
-        self._age[rests] += step
+        self._age[rests] += np.float32(step)
         # Whoever passes by is neither still nor usual, and stops the clock; the old view resets it.
         self._age[usual & still] = 0
 
