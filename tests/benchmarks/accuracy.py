@@ -12,6 +12,8 @@ from typing import Any
 
 from tests.benchmarks.harness import Done, Figure, anomaly, auc, globs, shared, workplace
 
+RECIPE = ("--backbone", "motion", "--detector", "knn")
+
 
 def measure() -> list[Figure]:
     """Train, score and evaluate on both data sets."""
@@ -77,7 +79,7 @@ def learn_and_judge(
 ) -> tuple[Done, Done, dict[str, Any]]:
     """Train on some videos, score and evaluate others."""
     known = ["--labels", labels] if with_labels else []
-    trained = anomaly("train", archive, "--root", root, *globs(learn), *known)
+    trained = anomaly("train", archive, "--root", root, *RECIPE, *globs(learn), *known)
     chosen = ["--checkpoint", trained.answer["checkpoint"], "--root", root, *globs(judge)]
     scored = anomaly("score", archive, *chosen)
     answer = anomaly("evaluate", archive, *chosen, "--labels", labels).answer

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.benchmarks.accuracy import learn_and_judge
+from tests.benchmarks.accuracy import RECIPE, learn_and_judge
 from tests.benchmarks.harness import (
     Figure,
     anomaly,
@@ -30,7 +30,7 @@ def measure() -> list[Figure]:
         archive, root, labels = folder / "archive", folder / "root", folder / "labels.csv"
         learn, judge = lay_out(archive, labels)
         together = anomaly(
-            "train", archive, "--root", root, "--labels", labels,
+            "train", archive, "--root", root, "--labels", labels, *RECIPE,
             *globs([video for videos in learn.values() for video in videos]),
         ).answer["checkpoint"]  # fmt: skip
         chosen = ["--root", root, "--checkpoint", together]

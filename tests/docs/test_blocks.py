@@ -1,7 +1,6 @@
 """The comparison of shown and printed output, by itself."""
 
-from tests.docs.blocks import Block, agrees
-from tests.docs.blocks import REPOSITORY
+from tests.docs.blocks import REPOSITORY, Block, agrees
 
 
 def test_numbers_digests_and_the_widths_of_tables_may_differ():
