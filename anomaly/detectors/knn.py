@@ -28,7 +28,10 @@ from anomaly.windows.bags import Bag
 
 Groups = tuple[tuple[int, ...], ...]
 
-_MOTION_GROUPS: Groups = ((0,), (1, 2), (3, 4, 5, 6))  # change; texture; right, left, down, up
+_GROUPS_OF: dict[str, Groups] = {
+    "motion": ((0,), (1, 2), (3, 4, 5, 6)),  # change; texture; right, left, down, up
+    "static": ((0,), (1,), (2,)),  # age; share; contrast
+}
 _PROJECTED = 128  # dimensions in which centres of longer vectors are chosen
 _CHUNK = 32  # rows of the table of distances, which stays in the second-level cache
 
@@ -44,8 +47,8 @@ class KnnParameters:
     location_weight: Annotated[float, Field(ge=0)] = 1.0
     """how much the place in the picture counts; a group of features has variance 1"""
     groups: Groups = ()
-    """dimensions that share one scale; empty: the three groups of `motion`, one group for any
-    other backbone"""
+    """dimensions that share one scale; empty: three groups for `motion` and for `static`, one
+    group for any other backbone"""
 
 
 class Knn(Detector):
@@ -96,10 +99,8 @@ class Knn(Detector):
         return np.concatenate([scaled_ND, weight * places_N2], axis=1)
 
     def _groups(self, dimension: int) -> Groups:
-        groups = self.parameters.groups
-        if not groups and self.inputs[self.input].backbone == "motion":
-            groups = _MOTION_GROUPS
-        groups = groups or (tuple(range(dimension)),)
+        usual = _GROUPS_OF.get(self.inputs[self.input].backbone, (tuple(range(dimension)),))
+        groups = self.parameters.groups or usual
         if sorted(index for group in groups for index in group) != list(range(dimension)):
             raise SpecError(
                 f"knn: groups {groups} must name each of the {dimension} dimensions of "

@@ -14,7 +14,9 @@ Frames = NDArray[np.uint8]
 Corruption = Callable[[Frames, NDArray[np.float64], np.random.Generator], Frames]
 
 
-def dimmed(frames: Frames, _seconds_T: NDArray[np.float64], _rng: np.random.Generator) -> Frames:
+def dimmed(
+    frames: Frames, _seconds_T: NDArray[np.float64], _rng: np.random.Generator
+) -> Frames:
     """Brightness times 0.6."""
     return _gained(frames, np.full(len(frames), 0.6))
 
@@ -26,7 +28,9 @@ def slow_light(
     return _gained(frames, 1 + 0.3 * np.sin(2 * np.pi * (seconds_T / 10 + rng.random())))
 
 
-def flicker(frames: Frames, _seconds_T: NDArray[np.float64], rng: np.random.Generator) -> Frames:
+def flicker(
+    frames: Frames, _seconds_T: NDArray[np.float64], rng: np.random.Generator
+) -> Frames:
     """Each frame has a brightness of its own, within 6 per cent."""
     return _gained(frames, 1 + rng.uniform(-0.06, 0.06, len(frames)))
 
@@ -62,7 +66,9 @@ def half_rate(
     return frames[::2]
 
 
-def crf_35(frames: Frames, _seconds_T: NDArray[np.float64], _rng: np.random.Generator) -> Frames:
+def crf_35(
+    frames: Frames, _seconds_T: NDArray[np.float64], _rng: np.random.Generator
+) -> Frames:
     """Encoded once more, H.264 at CRF 35."""
     import av
 

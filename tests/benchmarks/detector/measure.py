@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -99,14 +99,7 @@ class Bench:
         scored = self.scored(candidate, trial)
         if trial.counts_alarms:
             return _alarms(scored)
-        judged = [
-            Judged(f"{number}", scores.score_T[keep_T], labels_T[keep_T] == ABNORMAL)
-            for number, (_, labels_T, scores, _) in enumerate(scored)
-            if (keep_T := labels_T != IGNORED).any()
-        ]
-        between = interval(FrameAucMicro(), judged, np.random.default_rng(0))
-        value = FrameAucMicro().value(judged)
-        return Figure(value, *(between or (None, None)))
+        return judged_figure((labels_T, scores.score_T) for _, labels_T, scores, _ in scored)
 
     def scored(
         self, candidate: Candidate, trial: Trial
@@ -186,6 +179,17 @@ class Bench:
 _SCORES = ScoreSpec(alarms_per_camera_day=ALARMS_A_DAY)
 
 
+def judged_figure(labelled: Iterable[tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Return micro AUC over (labels, scores) of clips, with its interval over clips."""
+    judged = [
+        Judged(str(number), score_T[keep_T], labels_T[keep_T] == ABNORMAL)
+        for number, (labels_T, score_T) in enumerate(labelled)
+        if (keep_T := labels_T != IGNORED).any()
+    ]
+    between = interval(FrameAucMicro(), judged, np.random.default_rng(0))
+    return Figure(FrameAucMicro().value(judged), *(between or (None, None)))
+
+
 def _alarms(scored: list[tuple[Clip, np.ndarray, FrameScores, list[Event]]]) -> Figure:
     alarms, seconds = 0, 0.0
     for _, labels_T, scores, events in scored:
@@ -209,7 +213,7 @@ def _save(path: Path, block: FeatureBlock) -> None:
 
 def _load(path: Path) -> FeatureBlock:
     with np.load(path) as found:
-        place = found["place"] if "place" in found else None
+        place = found.get("place")
         grid = (int(found["grid"][0]), int(found["grid"][1])) if place is not None else None
         return FeatureBlock(
             found["index"], found["seconds"], found["values"], found["offsets"], place, grid

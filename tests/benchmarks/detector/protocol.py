@@ -88,7 +88,8 @@ def trials(data: Path, synthetic: Sequence[Path] = ()) -> list[Trial]:
 def ped2(data: Path) -> Trial:
     """All training clips against all test clips."""
     normal = [
-        Clip(path, "ped2", Truth(_frames(path))) for path in sorted((data / "ped2/train").iterdir())
+        Clip(path, "ped2", Truth(_frames(path)))
+        for path in sorted((data / "ped2/train").iterdir())
     ]
     return Trial("ped2", (Fold(tuple(normal), tuple(clips(data / "ped2", "ped2"))),))
 
@@ -151,9 +152,7 @@ def synthetic_views(archives: Sequence[Path]) -> list[Trial]:
     """The planted events of synthetic archives, the first day against the second, kind by kind."""
     by_kind: dict[str, list[Fold]] = {}
     for archive in archives:
-        found = [
-            replace(clip, camera=clip.path.parent.name) for clip in clips(archive)
-        ]
+        found = [replace(clip, camera=clip.path.parent.name) for clip in clips(archive)]
         for camera in sorted({clip.camera for clip in found}):
             own = [clip for clip in found if clip.camera == camera]
             train = tuple(clip for clip in own if clip.path.name.startswith("20260301"))
@@ -163,9 +162,7 @@ def synthetic_views(archives: Sequence[Path]) -> list[Trial]:
                 for interval in clip.truth.intervals:
                     fold = Fold(train, (clip, *normal))
                     by_kind.setdefault(interval.category, []).append(fold)
-    return [
-        Trial(f"synthetic {kind}", tuple(folds)) for kind, folds in sorted(by_kind.items())
-    ]
+    return [Trial(f"synthetic {kind}", tuple(folds)) for kind, folds in sorted(by_kind.items())]
 
 
 def corrupted(data: Path) -> Iterator[Trial]:
@@ -197,7 +194,9 @@ def contaminated(data: Path) -> Iterator[Trial]:
         folds = []
         for test, lender in ((first, second[0]), (second, first[2])):
             lent = share * n_normal / len(lender.truth.labels_T)
-            folds.append(Fold((*whole.train, replace(lender, counted=(0.0, lent), spoilt=1.0)), test))
+            folds.append(
+                Fold((*whole.train, replace(lender, counted=(0.0, lent), spoilt=1.0)), test)
+            )
         yield Trial(f"ped2 + {share:.0%} abnormal", tuple(folds))
 
 
@@ -212,7 +211,9 @@ def learnt_ranges(
         usable_T &= np.abs(seconds_T - second) > MARGIN_SECONDS
     if clip.spoilt:
         abnormal = np.flatnonzero(labels_T == ABNORMAL)
-        n_spoilt = int(np.ceil(clip.spoilt * max(usable_T.sum(), clip.spoilt == 1 and len(abnormal))))
+        n_spoilt = int(
+            np.ceil(clip.spoilt * max(usable_T.sum(), clip.spoilt == 1 and len(abnormal)))
+        )
         usable_T[abnormal[:n_spoilt]] = True
     edges = np.flatnonzero(np.diff(usable_T, prepend=False, append=False))
     return tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))

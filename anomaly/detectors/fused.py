@@ -27,36 +27,36 @@ from anomaly.windows.split import halves
 
 
 @spec
-class DefaultParameters:
-    """What `default` is made of."""
+class FusedParameters:
+    """What `fused` is made of."""
 
     part: str = "knn"
     """name of the detector that judges each input"""
 
 
-class Default(Detector):
+class Fused(Detector):
     """The highest calibrated score of its parts, one part an input.
 
     Its state is that of each part under `<input>.part.`, and the levels that make it comparable under
     `<input>.level.`.
     """
 
-    Parameters = DefaultParameters
-    parameters: DefaultParameters
+    Parameters = FusedParameters
+    parameters: FusedParameters
 
     def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
         super().__init__(parameters, inputs)
         strides = {recipe.pixels.stride for recipe in self.inputs.values()}
         if len(strides) > 1:
             raise SpecError(
-                f"default: the inputs {', '.join(inputs)} look at every {sorted(strides)} frames; "
+                f"fused: the inputs {', '.join(inputs)} look at every {sorted(strides)} frames; "
                 "expected one stride for all of them."
             )
         self._parts = {name: self._part(name) for name in self.inputs}
         for name, part in self._parts.items():
             if part.support_rows:
                 raise SpecError(
-                    f"default: part {self.parameters.part!r} of {name!r} looks at neighbouring rows; "
+                    f"fused: part {self.parameters.part!r} of {name!r} looks at neighbouring rows; "
                     "expected a detector that judges each row by itself, such as 'knn'."
                 )
         self._levels: dict[str, Calibrator] = {}

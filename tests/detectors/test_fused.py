@@ -1,0 +1,93 @@
+"""Parts that are joined: the surest speaks, wherever it stands, and a quiet one costs nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly.detectors import FitContext, detectors
+from anomaly.errors import SpecError
+from anomaly.features import FeatureBlock, FeatureSpec
+from anomaly.video import PixelSpec
+from anomaly.windows.bags import Bag, MemorySource
+
+GRID = (5, 7)
+
+
+def recipe(stride=1):
+    return FeatureSpec(
+        backbone="test", parameters={}, version=1, weights="", pixels=PixelSpec(stride=stride)
+    )
+
+
+def block(seed, scale, n_rows=120, dimension=3):
+    generator = np.random.default_rng(seed)
+    counts = generator.integers(1, 4, n_rows)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    values = generator.normal(0, scale, (offsets[-1], dimension)).astype(np.float32)
+    place = generator.integers(0, GRID, (offsets[-1], 2)).astype(np.int16)
+    return FeatureBlock(np.arange(n_rows), np.arange(n_rows) / 10, values, offsets, place, GRID)
+
+
+def bag(seed, **planted):
+    """One video of two inputs; `planted` puts an outlier into the first cell of a row of an input."""
+    blocks = {"loud": block(seed, 1000.0), "faint": block(seed + 500, 0.001, dimension=4)}
+    for name, row in planted.items():
+        blocks[name].values_ND[blocks[name].offsets_S[row]] *= 40
+    return Bag(f"{seed}", "cam", {name: MemorySource(one) for name, one in blocks.items()})
+
+
+@pytest.fixture(scope="module")
+def fused():
+    built = detectors().get("fused").build({}, {"loud": recipe(), "faint": recipe()})
+    context = FitContext(np.random.default_rng(0))
+    return built.fit([bag(number) for number in range(6)], validation=(), context=context)
+
+
+def scores(detector, video):
+    return np.concatenate([one.scores_NL[:, 0] for one in detector.score(video)])
+
+
+@pytest.mark.parametrize("part", ["loud", "faint"])
+def test_either_part_raises_a_row_whatever_the_units_of_its_features(fused, part):
+    found = scores(fused, bag(77, **{part: 60}))
+    assert found.argmax() == 60
+
+
+def test_a_score_is_the_rarity_of_the_row_among_unseen_normal_video(fused):
+    """With two parts a row reaches level 2 (one in a hundred each) about once in fifty."""
+    normal = np.concatenate([scores(fused, bag(number)) for number in range(100, 140)])
+    assert 0.005 < (normal >= 2).mean() < 0.05
+
+
+def test_the_cells_of_all_parts_are_told_and_the_best_one_is_the_score(fused):
+    video = bag(77, faint=60)
+    for one in fused.score(video):
+        rows, places, levels = one.cells
+        assert (
+            len(rows)
+            == len(places)
+            == sum(source.block.offsets_S[-1] for source in video.sources.values())
+        )
+        best = np.zeros(video.n_rows)
+        np.maximum.at(best, rows, levels)
+        np.testing.assert_array_equal(best, one.scores_NL[:, 0])
+
+
+def test_parts_that_are_read_in_blocks_of_different_length_give_the_same_scores(
+    fused, monkeypatch
+):
+    video = bag(77, loud=33)
+    whole = scores(fused, video)
+    monkeypatch.setattr("anomaly.windows.bags.BLOCK_BYTES", 7 * 4 * GRID[0] * GRID[1] * 3)
+    np.testing.assert_array_equal(scores(fused, video), whole)
+
+
+def test_inputs_of_different_stride_are_refused():
+    with pytest.raises(SpecError, match=r"every \[1, 2\] frames"):
+        detectors().get("fused").build({}, {"a": recipe(1), "b": recipe(2)})
+
+
+def test_a_part_that_looks_at_neighbouring_rows_is_refused():
+    with pytest.raises(SpecError, match=r"looks at neighbouring rows"):
+        detectors().get("fused").build({"part": "predictor"}, {"a": recipe()})
