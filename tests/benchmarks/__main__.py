@@ -20,6 +20,8 @@ PAGE = REPOSITORY / "docs" / "measured.md"
 BENCHMARKS = (
     "demo",
     "accuracy",
+    "one_class",
+    "honest_split",
     "two_cameras",
     "no_peeking",
     "second_night",
