@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,13 @@ class Done:
 
     answer: Any
     seconds: float
+    cpu_seconds: float
+    """of all its processes; hardly changes when others use the machine too"""
+
+    @property
+    def times(self) -> str:
+        """Both times in words."""
+        return in_words(self.seconds, self.cpu_seconds)
 
 
 def shared(name: str) -> Path:
@@ -54,14 +62,24 @@ def shared(name: str) -> Path:
 
 def anomaly(*arguments: object) -> Done:
     """Run the command line with `--json` and time it from outside, start-up included."""
-    begun = time.perf_counter()
+    before, begun = _children_cpu_seconds(), time.perf_counter()
     done = subprocess.run(
         [PROGRAM, *map(str, arguments), "--json"], capture_output=True, text=True, check=False
     )
     seconds = time.perf_counter() - begun
     if done.returncode not in {0, ODD_STATUS}:
         raise RuntimeError(f"anomaly {arguments[0]} failed: {done.stderr[-2000:]}")
-    return Done(json.loads(done.stdout), seconds)
+    return Done(json.loads(done.stdout), seconds, _children_cpu_seconds() - before)
+
+
+def in_words(seconds: float, cpu_seconds: float) -> str:
+    """Return wall time and processor time as a cell of a table."""
+    return f"{seconds:.1f} s ({cpu_seconds:.1f} s of one core)"
+
+
+def _children_cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextlib.contextmanager
