@@ -42,8 +42,8 @@ def codes_in_source() -> set[str]:
             if name in {"VideoError", "DecoderDied"}:
                 given += node.args[:1]
             if name in {"VideoError", "DecoderDied", "Outcome", "replace"}:
-                found |= {str(a.value) for a in given if isinstance(a, ast.Constant)}
-    return found - {""}
+                found |= {a.value for a in given if isinstance(a, ast.Constant) and a.value}
+    return found
 
 
 def test_the_codes_are_found_in_the_source():
