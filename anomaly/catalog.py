@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -323,9 +323,10 @@ def _with_outcome(row: CatalogRow, outcome: Outcome, facts: Mapping[str, Any]) -
 
 
 def _encode(rows: Iterable[CatalogRow | LedgerRow], schema: pa.Schema) -> bytes:
-    ordered = sorted((asdict(row) for row in rows), key=lambda row: str(row["uri"]))
+    ordered = sorted(rows, key=lambda row: row.uri)
+    columns = {name: [getattr(row, name) for row in ordered] for name in schema.names}
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(ordered, schema=schema), sink, compression="zstd")
+    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
     return sink.getvalue()
 
 

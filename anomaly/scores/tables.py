@@ -321,7 +321,7 @@ def _by_video(data: bytes, key: str) -> dict[str, pa.Table]:
 
 def _parsed(data: bytes, key: str, columns: Sequence[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(io.BytesIO(data), columns=columns)
+        return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns)
     except pa.ArrowInvalid as error:
         raise StoreError(
             f"{key} is damaged ({error}). Delete the file and score its videos again."
