@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import operator
+import tracemalloc
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -91,3 +93,29 @@ def test_a_gaussian_of_all_vectors_equals_one_of_a_sample_that_holds_them_all():
     assert np.allclose(summed.mean_D, sampled.mean_D)
     precision = [made.whitening_ED.T @ made.whitening_ED for made in (summed, sampled)]
     assert np.allclose(*precision, rtol=1e-4)
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A long video that is made while it is read."""
+
+    n_rows: int
+    dimension: int = 16
+    grid: None = None
+
+    def read(self, start, stop):
+        rows = np.arange(start, stop)
+        values = (rows[:, None] % np.arange(2, 2 + self.dimension)).astype(np.float32)
+        return vector_block(rows, rows / 10, values)
+
+
+def test_a_million_vectors_are_added_up_in_the_memory_of_a_block():
+    peaks = []
+    for n_rows in (50_000, 1_000_000):
+        tracemalloc.start()
+        spread = add_up(Spread.of, [Bag("v", "c", {"features": Endless(n_rows)})], "features")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert spread.n == n_rows
+        assert np.allclose(spread.mean_D, (np.arange(2, 18) - 1) / 2, atol=1e-3)
+    assert peaks[1] < 1.1 * peaks[0] + 2**20
