@@ -73,6 +73,16 @@ class FitContext:
     """told now and then: what is happening, steps done, steps in all"""
 
 
+@dataclass(frozen=True)
+class Published:
+    """A figure that a paper gives for its method; not measured here."""
+
+    data: str
+    figure: str
+    protocol: str
+    """how it was come by: what was split, what was counted"""
+
+
 class Detector(ABC):
     """Learns what is normal (or what is not) and scores one video at a time.
 
@@ -90,6 +100,10 @@ class Detector(ABC):
     """True for a detector that uses statistics of the very videos it scores"""
     calibration: ClassVar[Literal["cross_fit", "held_out"]] = "cross_fit"
     """where honest scores of normal video come from: refit on halves, or videos left out"""
+    paper: ClassVar[str] = ""
+    signal: ClassVar[str] = "features: vectors or cells of a grid, one row a frame"
+    """what the detector reads"""
+    published: ClassVar[tuple[Published, ...]] = ()
 
     def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
         self.parameters = parameters
@@ -138,6 +152,11 @@ class Detector(ABC):
     def support_rows(self) -> int:
         """How many rows to either side a row's score may depend on."""
         return 0
+
+    def trainable(self, dimension: int) -> int | None:
+        """Return how many numbers the network for vectors of this length learns; None: there is none."""
+        del dimension
+        return None
 
     @classmethod
     def build(cls, parameters: dict[str, Any], inputs: Mapping[str, FeatureSpec]) -> Detector:

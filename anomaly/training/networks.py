@@ -86,6 +86,11 @@ def weights(network: nn.Module) -> Arrays:
     return network_arrays(network.state_dict(), _PREFIX)
 
 
+def trainable(network: nn.Module) -> int:
+    """Return how many numbers of the network training adjusts."""
+    return sum(part.numel() for part in network.parameters() if part.requires_grad)
+
+
 def restored(make: Callable[[], Network], arrays: Arrays) -> Network:
     """Return the network that `make` builds, with the weights that `weights` returned."""
     with seeded(0):

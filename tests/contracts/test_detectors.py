@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from anomaly.checkpoints import Checkpoint, Model, load, save
-from anomaly.detectors import FitContext, detectors
+from anomaly.detectors import LABELLED, FitContext, detectors
 from anomaly.errors import AnomalyError, SpecError, StoreError
 from anomaly.features import FeatureBlock, FeatureSpec
+from anomaly.spec import to_dict
 from anomaly.storage import open_root
 from anomaly.video import PixelSpec
 from anomaly.windows.bags import Bag, MemorySource
 
-NAMES = [n for n in detectors().names() if detectors().get(n).supervision == "one_class"]
+ONE_CLASS = [n for n in detectors().names() if detectors().get(n).supervision == "one_class"]
+TAUGHT = [n for n in detectors().names() if detectors().get(n).supervision in LABELLED]
+NAMES = [*ONE_CLASS, *TAUGHT]
+SMALL = {"segments": 10, "snippet_rows": 2, "hidden": 32}
+"""parameters under which a large network is tested, where it has them"""
+EPOCHS = {"mil_ranking": 300, "rtfm": 40}
+"""epochs of those that 12 are not enough for"""
+ABNORMAL_ROWS = slice(60, 120)
 KINDS = ("vectors", "grid")
 GRIDS = ((4, 6), (6, 3))
 DIMENSION = 7
@@ -49,17 +57,41 @@ def features(kind, seed, n_rows, dimension=DIMENSION):
 
 def bag(kind, seed, n_rows=200, **change):
     source = MemorySource(features(kind, seed, n_rows, **change))
-    return Bag(f"cam/{seed}.mp4", "cam", {"features": source})
+    return Bag(f"cam/{seed}.mp4", "cam", {"features": source}, label=0)
+
+
+def abnormal_bag(kind, seed, n_rows=200, **change):
+    """A video whose rows 60 to 119 are beyond anything normal, and say so."""
+    video = bag(kind, seed, n_rows, **change)
+    block, labels_T = video.sources["features"].block, np.zeros(n_rows, np.int16)
+    labels_T[ABNORMAL_ROWS] = 1
+    block.values_ND[labels_T[block.row_N] == 1] += 3
+    return replace(video, label=1, labels_T=labels_T)
+
+
+def training_bags(name, kind, numbers, **change):
+    """Normal videos; in turn normal and abnormal ones for a detector that learns from labels."""
+    kinds = (bag, abnormal_bag) if name in TAUGHT else (bag, bag)
+    return [kinds[number % 2](kind, number, **change) for number in numbers]
 
 
 def build(name, kind):
-    return detectors().get(name).build({}, {"features": recipe(kind)})
+    cls = detectors().get(name)
+    chosen = {}
+    if name in TAUGHT:
+        known = {field.name for field in fields(cls.Parameters)}
+        chosen = {key: value for key, value in SMALL.items() if key in known}
+        epochs = EPOCHS.get(name, 12)
+        quick = {"epochs": epochs, "patience": epochs, "batch": 8, "learning_rate": 5e-3}
+        chosen["training"] = {**to_dict(cls.Parameters().training), **quick}
+    return cls.build(chosen, {"features": recipe(kind)})
 
 
 def fit(name, kind, seed=0):
+    count = 8 if name in TAUGHT else 4
     return build(name, kind).fit(
-        [bag(kind, number) for number in range(4)],
-        validation=[bag(kind, number) for number in (4, 5)],
+        training_bags(name, kind, range(count)),
+        validation=training_bags(name, kind, range(count, count + count // 2)),
         context=FitContext(np.random.default_rng(seed)),
     )
 
@@ -109,7 +141,9 @@ def test_scores_do_not_depend_on_other_videos_nor_on_labels(name, kind):
     alone = scores(detector, video)
     scores(detector, bag(kind, 10))
     assert np.array_equal(alone, scores(detector, video), equal_nan=True)
-    assert np.array_equal(alone, scores(detector, video.restrict(3, 7)), equal_nan=True)
+    labelled = replace(video, label=1, labels_T=np.ones(video.n_rows, np.int16))
+    for other in (video.restrict(3, 7), labelled):
+        assert np.array_equal(alone, scores(detector, other), equal_nan=True)
 
 
 @pytest.mark.parametrize("cut", [40, 77, 128])
@@ -119,7 +153,7 @@ def test_the_first_part_of_a_video_gets_the_scores_that_it_gets_within_the_whole
     detector, whole = fitted(name, kind), bag(kind, 9)
     part = MemorySource(whole.sources["features"].read(0, cut))
     alone = scores(detector, Bag("part", "cam", {"features": part}))
-    sure = slice(0, cut - detector.support_rows)
+    sure = slice(0, max(0, cut - detector.support_rows))
     assert np.array_equal(alone[sure], scores(detector, whole)[sure], equal_nan=True)
 
 
@@ -142,6 +176,7 @@ def test_a_stored_model_gives_the_same_scores(name, kind, tmp_path):
     assert np.array_equal(scores(again, video), scores(detector, video), equal_nan=True)
 
 
+@pytest.mark.parametrize("name", ONE_CLASS)
 def test_a_planted_outlier_scores_above_all_normal_rows(name, kind):
     detector, video = fitted(name, kind), bag(kind, 9)
     block = video.sources["features"].block
@@ -150,6 +185,36 @@ def test_a_planted_outlier_scores_above_all_normal_rows(name, kind):
     found = scores(detector, video)
     near = np.abs(np.arange(len(found)) - row) <= detector.support_rows
     assert found[row] > np.nanmax(found[~near])
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_what_was_labelled_abnormal_scores_above_what_was_not_in_a_new_video(name, kind):
+    found = scores(fitted(name, kind), abnormal_bag(kind, 19))
+    abnormal, normal = found[ABNORMAL_ROWS], np.delete(found, ABNORMAL_ROWS)
+    higher = np.nan_to_num(abnormal, nan=np.nanmin(abnormal))[:, None] > normal[None, :]
+    assert higher.mean() > 0.75
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_videos_of_one_kind_alone_teach_nothing(name, kind):
+    with pytest.raises(
+        StoreError, match=r"Nothing to learn from: 2 training videos have \d+ normal"
+    ):
+        build(name, kind).fit(
+            [bag(kind, 0), bag(kind, 2)],
+            validation=[],
+            context=FitContext(np.random.default_rng(0)),
+        )
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_video_without_a_label_is_refused_by_name(name, kind):
+    with pytest.raises(SpecError, match=r"'cam/2\.mp4' has no label"):
+        build(name, kind).fit(
+            [abnormal_bag(kind, 1), replace(bag(kind, 2), label=None)],
+            validation=[],
+            context=FitContext(np.random.default_rng(0)),
+        )
 
 
 def test_cells_tell_where_a_row_got_its_score(name):
@@ -231,7 +296,7 @@ class Endless:
 def test_memory_does_not_grow_with_the_length_of_a_video(name):
     wide = 512
     detector = build(name, "vectors").fit(
-        [bag("vectors", number, 100, dimension=wide) for number in range(2)],
+        training_bags(name, "vectors", range(2), n_rows=100, dimension=wide),
         validation=[bag("vectors", 2, 100, dimension=wide)],
         context=FitContext(np.random.default_rng(0)),
     )

@@ -1,0 +1,161 @@
+"""What detectors that learn the class of each row from its neighbours have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Annotated, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from typing_extensions import override
+
+from anomaly.detectors import Arrays, Detector, FitContext, Supervision, WindowScores
+from anomaly.errors import SpecError
+from anomaly.spec import spec
+from anomaly.training.inputs import Standard
+from anomaly.training.labelled import check_learnable, sample_labelled_windows
+from anomaly.training.loop import TrainingSpec
+from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
+from anomaly.training.rows import row_vectors
+from anomaly.training.sequence import (
+    Cell,
+    Recurrent,
+    SequenceNetwork,
+    Window,
+    class_weights,
+    cross_entropy,
+)
+from anomaly.windows import WindowSpec
+from anomaly.windows.bags import Bag
+from anomaly.windows.reader import read_windows
+
+
+@spec
+class SequenceParameters:
+    """What a sequence classifier looks at and how it is trained."""
+
+    cell: Cell = "lstm"
+    """kind of recurrent layer; mlp: all rows of a window side by side, no recurrence"""
+    bidirectional: bool = False
+    """read windows backwards too"""
+    layers: Annotated[int, Field(ge=1)] = 1
+    """recurrent layers of each kind"""
+    hidden: Annotated[int, Field(ge=1)] = 32
+    """units of a layer, in each direction"""
+    dense: tuple[Annotated[int, Field(ge=1)], ...] = (16,)
+    """units of the layers between the recurrent ones and the output"""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """after each layer but the last"""
+    classes: Annotated[int, Field(ge=2)] = 2
+    """2: normal and abnormal; more: normal and each category of the label file, in order of name"""
+    softmax: bool = False
+    """one output for each class also when there are two; else one for "abnormal" """
+    class_weights: bool = True
+    """let each class count the same, however rare it is"""
+    rows: Annotated[int, Field(ge=1)] = 10
+    """rows in a window"""
+    windows: Annotated[int, Field(ge=1)] = 20_000
+    """windows drawn uniformly from the training videos"""
+    training: TrainingSpec = TrainingSpec(batch=32, learning_rate=3e-4, weight_decay=1e-2)
+    """epochs, batch, learning rate, early stopping on the loss of held-out videos"""
+
+
+class SequenceClassifier(Detector):
+    """Scores a row by the log-odds that it is abnormal, as the windows around it say.
+
+    Each row of a window is classified (`mlp`: the last one); windows overlap by half (`mlp`: by all
+    but one row), and a row gets the mean of those that it lies in. Where only videos are labelled,
+    each row has its video's class. State: mean and scale of vectors, and the network's weights.
+    """
+
+    Parameters = SequenceParameters
+    parameters: SequenceParameters
+    supervision: ClassVar[Supervision] = "frame_labels"
+    calibration = "held_out"
+
+    standard: Standard
+    network: SequenceNetwork
+
+    @property
+    @override
+    def support_rows(self) -> int:
+        return self.parameters.rows
+
+    @override
+    def trainable(self, dimension: int) -> int:
+        return trainable(self._network(dimension))
+
+    @override
+    def fit(
+        self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
+    ) -> Self:
+        sample = (self.input, self._window, self.parameters.windows, context.generator)
+        windows_NLD, labels_NL = sample_labelled_windows(bags, *sample)
+        check_learnable(bags, labels_NL, f"rows in stretches of {self.parameters.rows}")
+        held_out_MLD, held_out_ML = sample_labelled_windows(validation, *sample)
+        self.standard = Standard.of(windows_NLD)
+        labels_NL = self._classes(labels_NL)
+        counted_K = class_weights(labels_NL, self.parameters.classes)
+        if not self.parameters.class_weights:
+            counted_K.fill_(1.0)
+        held_out = (np.zeros((0, 0, 0), np.float32), held_out_ML)
+        if len(held_out_MLD):
+            held_out = (self.standard(held_out_MLD), self._classes(held_out_ML))
+        self.network = fit_network(
+            partial(self._network, windows_NLD.shape[-1]),
+            partial(cross_entropy, counted_K),
+            (self.standard(windows_NLD), labels_NL),
+            held_out,
+            self.parameters.training,
+            context,
+        )
+        return self
+
+    @override
+    def score(self, bag: Bag) -> Iterator[WindowScores]:
+        described = partial(row_vectors, bag, dimension=len(self.standard.mean_D))
+        for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, described):
+            odds_NM = in_batches(self.network.log_odds, self.standard(windows_NLD))
+            yield WindowScores(odds_NM, rows_NL[:, -odds_NM.shape[1] :])
+
+    @override
+    def state(self) -> Arrays:
+        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
+        return {**learnt, **weights(self.network)}
+
+    @override
+    def load_state(self, state: Arrays) -> None:
+        self.standard = Standard(state["mean"], state["scale"])
+        self.network = restored(partial(self._network, len(state["mean"])), state)
+
+    @property
+    def _window(self) -> WindowSpec:
+        rows = self.parameters.rows
+        step = 1 if self.parameters.cell == "mlp" else max(1, rows // 2)
+        return WindowSpec(length=rows, step=step)
+
+    def _classes(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return labels as classes of the network."""
+        if self.parameters.classes == 2:
+            return np.minimum(labels, 1)
+        if labels.max(initial=0) >= self.parameters.classes:
+            raise SpecError(
+                f"Labels name {labels.max()} categories, {type(self).__name__} has "
+                f"{self.parameters.classes} classes, normal among them. Set classes={labels.max() + 1}, "
+                "or 2 to tell normal from abnormal."
+            )
+        return labels
+
+    def _network(self, dimension: int) -> SequenceNetwork:
+        p = self.parameters
+        encoder: Recurrent | Window
+        if p.cell == "mlp":
+            encoder = Window(dimension, p.rows, p.hidden, p.dropout)
+        else:
+            encoder = Recurrent(
+                dimension, p.cell, p.hidden, p.layers, p.dropout, both=p.bidirectional
+            )
+        outputs = p.classes if p.softmax or p.classes > 2 else 1
+        return SequenceNetwork(encoder, p.dense, outputs, p.dropout)
