@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from corruptions import CORRUPTIONS
-from protocol import Clip, Fold, Trial, learnt_ranges
 
 from anomaly.checkpoints import Model
 from anomaly.datasets.labels import ABNORMAL, IGNORED
@@ -29,6 +27,8 @@ from anomaly.spec import fingerprint, to_dict
 from anomaly.video import FrameBatch, PixelSpec
 from anomaly.video.decoders import decoders
 from anomaly.windows.bags import Bag, MemorySource
+from tests.benchmarks.detector.corruptions import CORRUPTIONS
+from tests.benchmarks.detector.protocol import Clip, Fold, Trial, learnt_ranges
 
 BATCH = 32
 ALARMS_A_DAY = 24.0
@@ -107,28 +107,28 @@ class Bench:
         """Return (clip, labels, scores, events) of every test clip."""
         found = []
         for fold in trial.folds:
-            model = self._model(candidate, fold)
+            model = self.model(candidate, fold)
             detector = candidate.make()
             detector.load_state(model.detector)
             stages = ScoreStages.load(model.stages, _SCORES)
             for clip in fold.test:
-                bag, rows, labels_T = self._bag(candidate, clip, trial.corruption)
+                bag, rows, labels_T = self.bag(candidate, clip, trial.corruption)
                 found.append((clip, labels_T, *score_bag(detector, bag, rows, stages)))
         return found
 
-    def _model(self, candidate: Candidate, fold: Fold) -> Model:
+    def model(self, candidate: Candidate, fold: Fold) -> Model:
         key = (candidate.name, candidate.seed, fold.train)
         if key not in self._models:
             bags = []
             for clip in fold.train:
-                bag, rows, _ = self._bag(candidate, clip)
+                bag, rows, _ = self.bag(candidate, clip)
                 ranges = learnt_ranges(clip, rows.index_T(), rows.seconds_T())
                 bags.append(Bag(bag.video, bag.camera, bag.sources, ranges))
             context = FitContext(np.random.default_rng(candidate.seed))
             self._models[key] = fit_model(candidate.make, bags, _SCORES, context)
         return self._models[key]
 
-    def _bag(
+    def bag(
         self, candidate: Candidate, clip: Clip, corruption: str = ""
     ) -> tuple[Bag, Rows, np.ndarray]:
         blocks = {
@@ -146,7 +146,7 @@ class Bench:
         name = fingerprint([to_dict(recipe), str(clip.path), corruption])
         path = self.cache / f"{name}.npz"
         if not path.exists():
-            frames, seconds_T = self._frames(clip.path, backbone.pixels)
+            frames, seconds_T = self.frames(clip.path, backbone.pixels)
             if corruption:
                 rng = np.random.default_rng(zlib.crc32(f"{clip.path}{corruption}".encode()))
                 changed = CORRUPTIONS[corruption](frames[..., 0], seconds_T, rng)
@@ -163,7 +163,7 @@ class Bench:
             _save(path, concatenate(list(backbone.extract(batches))))
         return _load(path)
 
-    def _frames(self, path: Path, pixels: PixelSpec) -> tuple[np.ndarray, np.ndarray]:
+    def frames(self, path: Path, pixels: PixelSpec) -> tuple[np.ndarray, np.ndarray]:
         stored = self.cache / f"{fingerprint([to_dict(pixels), str(path)])}.frames.npz"
         if not stored.exists():
             batches = list(decoders().get("pyav")().frames(path, pixels, BATCH))

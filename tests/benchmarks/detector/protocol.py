@@ -167,7 +167,7 @@ def synthetic_views(archives: Sequence[Path]) -> list[Trial]:
 
 def corrupted(data: Path) -> Iterator[Trial]:
     """Clean training, corrupted test: Ped2, and one half of the coffee room."""
-    from corruptions import CORRUPTIONS
+    from tests.benchmarks.detector.corruptions import CORRUPTIONS
 
     coffee = coffee_room(data)[1]
     half = Trial("coffee room, half", coffee.folds[:1])
@@ -175,7 +175,7 @@ def corrupted(data: Path) -> Iterator[Trial]:
         if trial is half:
             yield half
         for name in CORRUPTIONS:
-            yield replace(trial, name=f"{trial.name} | {name}", corruption=name)
+            yield replace(trial, name=f"{trial.name}, {name}", corruption=name)
 
 
 def contaminated(data: Path) -> Iterator[Trial]:

@@ -1,20 +1,22 @@
-"""Prints the table of docs/detector.md: `python tests/benchmarks/detector/run.py --data ../shared/data`.
+"""Prints the table of docs/detector.md: `python -m tests.benchmarks.detector.run`.
 
 Pictures and features are kept under `--cache`, so that a second run only fits and scores. `--rows` takes
-the beginnings of the names of the rows wanted.
+globs of the names of the rows wanted.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
-from measure import Bench, Candidate, judged_figure
-from protocol import Trial, trials
 
+from anomaly.errors import StoreError
 from anomaly.video.synthetic import make_archive
+from tests.benchmarks.detector.measure import Bench, Candidate, judged_figure
+from tests.benchmarks.detector.protocol import Trial, trials
 
 CANDIDATES = (
     ("knn", ("motion",)),
@@ -28,7 +30,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--cache", type=Path, required=True)
-    options.add_argument("--rows", nargs="*", default=[""])
+    options.add_argument("--rows", nargs="*", default=["*"])
     options.add_argument("--candidates", nargs="*", default=[])
     options.add_argument("--seeds", type=int, default=1)
     chosen = options.parse_args()
@@ -42,7 +44,7 @@ def main() -> None:
     print("| trial | frame index |", " | ".join(c.name for c in candidates), "|")
     print("|---|---|" + "---|" * len(candidates))
     for trial in trials(chosen.data, [_synthetic(chosen.cache, s) for s in SYNTHETIC_SEEDS]):
-        if any(trial.name.startswith(beginning) for beginning in chosen.rows):
+        if any(fnmatch(trial.name, glob) for glob in chosen.rows):
             figures = [_figure(bench, c, trial, chosen.seeds) for c in candidates]
             print(
                 f"| {trial.name} | {_frame_index(trial)} |",
@@ -54,7 +56,12 @@ def main() -> None:
 
 def _figure(bench: Bench, candidate: Candidate, trial: Trial, n_seeds: int) -> str:
     """Return the figure of the first seed, and how far the others lie about it."""
-    figures = [bench.figure(replace(candidate, seed=seed), trial) for seed in range(n_seeds)]
+    try:
+        figures = [
+            bench.figure(replace(candidate, seed=seed), trial) for seed in range(n_seeds)
+        ]
+    except StoreError:
+        return "too little to learn from"
     spread = f" sd {np.std([f.value for f in figures]):.3f}" if n_seeds > 1 else ""
     return f"{figures[0]}{spread}"
 
