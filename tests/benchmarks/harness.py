@@ -62,14 +62,14 @@ def shared(name: str) -> Path:
 
 def anomaly(*arguments: object) -> Done:
     """Run the command line with `--json` and time it from outside, start-up included."""
-    before, begun = _children_cpu_seconds(), time.perf_counter()
+    before, begun = children_cpu_seconds(), time.perf_counter()
     done = subprocess.run(
         [PROGRAM, *map(str, arguments), "--json"], capture_output=True, text=True, check=False
     )
     seconds = time.perf_counter() - begun
     if done.returncode not in {0, ODD_STATUS}:
         raise RuntimeError(f"anomaly {arguments[0]} failed: {done.stderr[-2000:]}")
-    return Done(json.loads(done.stdout), seconds, _children_cpu_seconds() - before)
+    return Done(json.loads(done.stdout), seconds, children_cpu_seconds() - before)
 
 
 def in_words(seconds: float, cpu_seconds: float) -> str:
@@ -77,7 +77,8 @@ def in_words(seconds: float, cpu_seconds: float) -> str:
     return f"{seconds:.1f} s ({cpu_seconds:.1f} s of one core)"
 
 
-def _children_cpu_seconds() -> float:
+def children_cpu_seconds() -> float:
+    """Return the processor time of all ended child processes, and of theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -14,7 +14,7 @@ from tests.benchmarks.harness import Done, Figure, anomaly, workplace
 
 FILES = 1000
 CAMERAS = 4
-REPEATS = 3
+REPEATS = 6
 
 
 def measure() -> list[Figure]:

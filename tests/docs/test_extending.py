@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 PAGE = REPOSITORY / "docs" / "how-to" / "extend.md"
 
 
-def test_the_shown_detector_works_as_a_package_of_its_own(tmp_path, shell, demo_output):
+def test_the_shown_detector_works_as_a_package_of_its_own(tmp_path, shell):
     source = next(block.text for block in blocks(PAGE) if block.language == "python")
     entry_point = next(block.text for block in blocks(PAGE) if block.language == "toml")
     package = tmp_path / "my_package"
