@@ -85,6 +85,7 @@ class CellGaussian(Detector):
 
     Parameters = CellGaussianParameters
     parameters: CellGaussianParameters
+    paper = "Defard, Setkov, Loesch, Audigier: PaDiM, ICPR 2020 workshops"
 
     grid: NDArray[np.int64]
     dimension: NDArray[np.int64]

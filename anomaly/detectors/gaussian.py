@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.exact import round_for_products
@@ -51,6 +51,10 @@ class Gaussian(Detector):
 
     Parameters = GaussianParameters
     parameters: GaussianParameters
+    paper = "Rippel, Mertens, Merhof: Modeling the distribution of normal data (Gaussian-AD), ICPR 2020"
+    published = (
+        Published("MVTec AD", "image AUROC 95.8 %", "EfficientNet-B4, all levels summed"),
+    )
 
     mean_D: NDArray[np.float32]
     whitening_ED: NDArray[np.float64]

@@ -14,7 +14,7 @@ from typing import Annotated, Self
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
 from anomaly.spec import spec
 from anomaly.training.mixture import CovarianceType, Mixture
 from anomaly.training.sampling import sample_cells, scored_blocks
@@ -38,6 +38,16 @@ class Gmm(Detector):
 
     Parameters = GmmParameters
     parameters: GmmParameters
+    paper = "Reiss, Hoshen: Attribute-based representations for video anomaly detection (AI-VAD), 2022"
+    published = (
+        Published("UCSD Ped2", "AUC 99.1 %", "objects; velocity, pose and crops fused; micro"),
+        Published(
+            "CUHK Avenue", "AUC 93.7 %", "objects; velocity, pose and crops fused; micro"
+        ),
+        Published(
+            "ShanghaiTech", "AUC 85.9 %", "objects; velocity, pose and crops fused; micro"
+        ),
+    )
 
     mixture: Mixture
 

@@ -107,6 +107,7 @@ class IsolationForest(Detector):
 
     Parameters = IsolationForestParameters
     parameters: IsolationForestParameters
+    paper = "Liu, Ting, Zhou: Isolation forest, ICDM 2008"
 
     forest: Forest
 

@@ -21,12 +21,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
 from anomaly.spec import spec
 from anomaly.training.inputs import Standard
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.mixture import Mixture
-from anomaly.training.networks import fit_network, in_batches, restored, weights
+from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
 from anomaly.training.sampling import sample_cells, scored_blocks
 from anomaly.windows.bags import Bag
 
@@ -61,11 +61,27 @@ class Mulde(Detector):
 
     Parameters = MuldeParameters
     parameters: MuldeParameters
+    paper = "Micorek, Possegger, Narnhofer, Bischof, Kozinski: MULDE, CVPR 2024"
+    published = (
+        Published("UCSD Ped2", "AUC 99.7 %", "object features, micro; best aggregate on test"),
+        Published(
+            "CUHK Avenue", "AUC 94.3 %", "object features, micro; best aggregate on test"
+        ),
+        Published(
+            "ShanghaiTech", "AUC 86.7 %", "object features, micro; best aggregate on test"
+        ),
+        Published("ShanghaiTech", "AUC 81.3 %", "features of whole frames (Hiera-L), micro"),
+        Published("UCF-Crime", "AUC 78.5 %", "one-class, features of whole frames, micro"),
+    )
     calibration = "held_out"
 
     standard: Standard
     network: _Network
     mixture: Mixture
+
+    @override
+    def trainable(self, dimension: int) -> int:
+        return trainable(_Network(dimension, self.parameters.units))
 
     @override
     def fit(

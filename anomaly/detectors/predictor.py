@@ -22,7 +22,7 @@ from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
 from anomaly.spec import spec
 from anomaly.training.inputs import Standard, sample_windows, windows_to_learn
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.networks import fit_network, in_batches, restored, weights
+from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
 from anomaly.training.rows import row_vectors
 from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
@@ -52,6 +52,7 @@ class Predictor(Detector):
 
     Parameters = PredictorParameters
     parameters: PredictorParameters
+    paper = "Liu, Luo, Lian, Gao: Future frame prediction for anomaly detection, CVPR 2018"
     calibration = "held_out"
 
     standard: Standard
@@ -61,6 +62,10 @@ class Predictor(Detector):
     @override
     def support_rows(self) -> int:
         return self.parameters.rows
+
+    @override
+    def trainable(self, dimension: int) -> int:
+        return trainable(_Network(dimension, self.parameters.hidden))
 
     @override
     def fit(

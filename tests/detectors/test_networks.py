@@ -166,3 +166,21 @@ def test_the_lstm_finds_a_rhythm_that_it_never_saw():
         training=training,
     )
     assert found > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("predictor", 3 * 64 * (7 + 64 + 2) + 64 * 7 + 7),
+        ("lstm_autoencoder", 4 * 32 * (7 + 32 + 2) + 4 * 32 * (1 + 32 + 2) + 32 * 7 + 7),
+        ("memory_autoencoder", 8 * 64 + 65 * 32 + 33 * 64 + 65 * 7 + 200 * 32),
+        ("mulde", 9 * 256 + 257 * 256 + 257),
+    ],
+)
+def test_the_number_of_weights_is_what_the_layers_add_up_to(name, expected):
+    assert detectors().get(name).build({}, {}).trainable(7) == expected
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gmm", "isolation_forest", "mutual", "mulde"])
+def test_each_method_names_its_paper(name):
+    assert "20" in detectors().get(name).paper
