@@ -59,7 +59,7 @@ class Reader:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.1):
             try:
                 self._poll()
             except Exception as error:  # noqa: BLE001 - whatever it is, the test shall show it

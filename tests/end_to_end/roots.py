@@ -96,7 +96,8 @@ def blank_diary(diary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the features of the diary and a checkpoint `gaussian` fitted on it."""
     root = tmp_path_factory.mktemp("features") / "root"
     extract(str(root), spec_of(diary), [recipe("motion")], fan_out=one_by_one)
-    return _with_checkpoint(root, tmp_path_factory.mktemp("blank"), diary, "gaussian", "*")
+    folder = tmp_path_factory.mktemp("blank")
+    return _with_checkpoint(root, folder, diary, "gaussian", "*", alarms_per_camera_day=1.0)
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +117,8 @@ def _with_checkpoint(
     detector: str,
     videos: str,
     parameters: dict[str, object] | None = None,
+    *,
+    alarms_per_camera_day: float = 50_000.0,
 ) -> Path:
     copy = copy_of(root, folder)
     request = TrainRequest(
@@ -123,7 +126,7 @@ def _with_checkpoint(
         detector_parameters=parameters,
         videos=(videos,),
         into=detector,
-        scores=ScoreSpec(alarms_per_camera_day=50_000.0),
+        scores=ScoreSpec(alarms_per_camera_day=alarms_per_camera_day),
     )
     train(str(copy), spec_of(archive), request, fan_out=one_by_one)
     return copy

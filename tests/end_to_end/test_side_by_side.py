@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -44,6 +45,25 @@ def test_two_scorings_of_the_same_camera_days_lose_no_row(
     assert differences(stored(root), stored(scored)) == []
     assert reader.complaints == []
     assert done(*("score", campus, "--root", root, *NAMES))["scored"] == 0
+
+
+def test_an_interrupted_run_says_so_in_one_line_and_goes_on_from_there(
+    campus: Path, extracted: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    extract = ("extract", str(campus), "--root", str(root), *NAMES)
+    command = Command(extract)
+    while len(list(root.glob("features/*/*/zarr.json"))) < 3:
+        time.sleep(0.005)
+    command.process.send_signal(signal.SIGINT)
+    answer = command.answer()
+    assert (answer.status, answer.out) == (130, "")
+    says = "anomaly: interrupted; run the same command again to go on from here"
+    assert answer.err.strip() == says
+    again = done(*extract)
+    assert again["skipped"] > 0
+    assert again["skipped"] + again["ok"] == 16
+    assert differences(stored(root), stored(extracted)) == []
 
 
 def test_workers_that_are_just_starting_end_with_a_run_that_is_killed(

@@ -13,6 +13,7 @@ from anomaly.errors import SpecError
 from anomaly.fanout import Item, Result
 from anomaly.scores.tables import partitions
 from anomaly.verbs.listing import retry
+from anomaly.verbs.look import look
 from anomaly.video import ArchiveSpec
 from tests.verbs.conftest import FRAMES, House
 
@@ -197,6 +198,29 @@ def test_a_bad_file_that_is_mended_is_scored_without_asking(
     shutil.copy(clips[5], settled.folder / "gate/3.mp4")
     assert [row.uri for row in settled.night().scoring.scored] == ["gate/3.mp4"]
     assert is_whole(settled.rows()["gate/3.mp4"])
+
+
+def test_a_file_that_another_run_finds_changed_meanwhile_is_not_taken_for_done(
+    settled: House, clips: Sequence[Path]
+) -> None:
+    new = settled.folder / "gate/3.mp4"
+    shutil.copy(clips[4], new)
+
+    def with_a_change(
+        function: Callable[[Item], Result], items: Sequence[Item], *, label: str
+    ) -> Iterator[Result]:
+        for item in items:
+            result = function(item)
+            if label == "extract":
+                shutil.copy(clips[5], new)
+                look(settled.url, settled.archive)
+            yield result
+
+    settled.night(fan_out=with_a_change)
+    old = settled.rows()["gate/3.mp4"]
+    settled.night()
+    assert is_whole(settled.rows()["gate/3.mp4"])
+    assert settled.rows()["gate/3.mp4"] != old
 
 
 def test_retry_of_an_unknown_archive_is_refused_and_leaves_no_trace(settled: House) -> None:
