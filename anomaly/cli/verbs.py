@@ -376,12 +376,22 @@ def list_(root: str, *, kind: str, as_json: bool) -> None:
     (screen.print_json if as_json else screen.print_facts)(things)
 
 
-@_verb(click.argument("kind"), click.argument("name"), archive=False)
-def show(root: str, *, kind: str, name: str, as_json: bool) -> None:
+@_verb(
+    click.argument("kind"),
+    click.argument("name"),
+    click.option(
+        "--dimension",
+        default=0,
+        metavar="D",
+        help="of a detector: how many numbers its network learns for vectors of this length",
+    ),
+    archive=False,
+)
+def show(root: str, *, kind: str, name: str, dimension: int, as_json: bool) -> None:
     """What is known of one checkpoint, detector, backbone or video."""
     from anomaly.verbs.listing import show as run
 
-    facts = run(open_root(root), kind, name)
+    facts = run(open_root(root), kind, name, dimension)
     (screen.print_json if as_json else screen.print_facts)(facts)
 
 

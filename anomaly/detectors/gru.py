@@ -1,6 +1,6 @@
 """GRU: a head of Rahmani and Soleimani over stored features.
 
-Rahmani, Soleimani, frame features of six timm networks under five heads (methods of 2024/25); this one is
+Rahmani and Soleimani put five heads on the frame features of six timm networks; this one is
 GRU(32), dropout 0.3, dense 16 with ReLU, dropout 0.3, one sigmoid.
 Where we depart: classes are told by each row of a window of 10 and not by its last alone; videos are split,
 never windows; rare classes weigh more instead of being augmented; rows are standardised.

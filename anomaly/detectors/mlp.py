@@ -1,9 +1,9 @@
 """No recurrence: the dense head of Rahmani and Soleimani over stored features.
 
-Rahmani, Soleimani, frame features of six timm networks under five heads; this one lays the 10 rows of a
-window side by side: dense 32 with ReLU, dropout 0.3, dense 16 with ReLU, dropout 0.3, one sigmoid, for the
-class of the last row. Where we depart: videos are split, never windows; rare classes weigh more instead of
-being augmented; rows are standardised. Figures of this head alone are not known to us.
+Rahmani and Soleimani put five heads on the frame features of six timm networks; this one lays the 10 rows
+of a window side by side: dense 32 with ReLU, dropout 0.3, dense 16 with ReLU, dropout 0.3, one sigmoid, for
+the class of the last row. Where we depart: videos are split, never windows; rare classes weigh more instead
+of being augmented; rows are standardised. Figures of this head alone are not known to us.
 """
 
 from __future__ import annotations

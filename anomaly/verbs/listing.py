@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from anomaly.catalog import Catalog, archives_with_tables, known_archives
 from anomaly.checkpoints import current, load, names
+from anomaly.detectors import Detector
 from anomaly.errors import AnomalyError, SpecError
 from anomaly.registry import unknown_name
 from anomaly.storage import Root
@@ -52,8 +54,11 @@ def list_things(root: Root, kind: str = "") -> dict[str, Any]:
     return {name: found() for name, found in things.items() if kind in {"", name}}
 
 
-def show(root: Root, kind: str, name: str) -> dict[str, Any]:
+def show(root: Root, kind: str, name: str, dimension: int = 0) -> dict[str, Any]:
     """Return what is known of one checkpoint, detector, backbone or video.
+
+    `options` are what can be chosen; of a detector, `parameters.trainable` is how many numbers its
+    network learns for vectors of length `dimension` (null without a length or a network).
 
     Raises:
         SpecError: there is no such kind, or no such thing.
@@ -66,7 +71,7 @@ def show(root: Root, kind: str, name: str) -> dict[str, Any]:
             raise unknown_name("checkpoint", name, names(root))
         return load(root, name).describe(root)
     if kind == "detector":
-        return _plugin(detectors().get(name), name)
+        return _detector(detectors().get(name), name, dimension)
     if kind == "backbone":
         return _plugin(backbones().get(name), name)
     if kind == "video":
@@ -133,7 +138,7 @@ def _plugin(cls: type[Any], name: str) -> dict[str, Any]:
     found = {
         "name": name,
         "about": inspect.cleandoc(module.__doc__ or cls.__doc__ or ""),
-        "parameters": {
+        "options": {
             field: {key: values.get(key) for key in ("default", "description", "type")}
             for field, values in schema.get("properties", {}).items()
         },
@@ -144,9 +149,18 @@ def _plugin(cls: type[Any], name: str) -> dict[str, Any]:
     return found
 
 
-def _video(root: Root, uri: str) -> dict[str, Any]:
-    from dataclasses import asdict
+def _detector(cls: type[Detector], name: str, dimension: int) -> dict[str, Any]:
+    trainable = cls.build({}, {}).trainable(dimension) if dimension else None
+    return {
+        **_plugin(cls, name),
+        "paper": cls.paper,
+        "signal": cls.signal,
+        "published": [asdict(figure) for figure in cls.published],
+        "parameters": {"dimension": dimension or None, "trainable": trainable},
+    }
 
+
+def _video(root: Root, uri: str) -> dict[str, Any]:
     for name in archives_with_tables(root):
         row = Catalog(root, name).rows().get(uri)
         if row is None:
