@@ -71,7 +71,7 @@ def _figures(
         ).answer
         yield Figure(
             f"{name}: `{' '.join([detector, *options])}`",
-            auc(answer),
+            f"{auc(answer)}; trained in {trained.seconds:.0f} s",
             "",
-            f"trained in {trained.seconds:.0f} s",
+            f"anomaly train --detector {detector}; score; evaluate",
         )
