@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from anomaly.verbs.extract import ExtractJob
+from anomaly.verbs.fit import FitJob
+from anomaly.verbs.folds import FoldJob
 from anomaly.verbs.score import ScoreJob
-from anomaly.verbs.train import FitJob
 
 
 @singledispatch
@@ -29,6 +30,11 @@ def _(item: ScoreJob) -> str:
 @describe.register
 def _(item: FitJob) -> str:
     return item.model
+
+
+@describe.register
+def _(item: FoldJob) -> str:
+    return item.fit.model
 
 
 def shard_name(label: str, items: Sequence[object]) -> str:

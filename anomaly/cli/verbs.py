@@ -169,6 +169,12 @@ def extract(
         metavar="NAME",
         help="name of the bundle; an existing one keeps its other cameras",
     ),
+    click.option(
+        "--folds",
+        default=0,
+        show_default="none",
+        help="first say how well the detector does on videos of sources kept out of training",
+    ),
     click.option("--seed", default=0, show_default=True, help="seed of everything random"),
     spec_options(ScoreSpec),
     _workers,
@@ -200,6 +206,8 @@ def train(
     else:
         click.echo(f"checkpoint: {summary['checkpoint']}")
         screen.print_table("models", [_model_row(n, f) for n, f in summary["models"].items()])
+        if "folds" in summary:
+            screen.print_facts(summary["folds"])
     return _end(summary["extraction"]["troubled"])
 
 

@@ -73,6 +73,7 @@ class SequenceClassifier(Detector):
     Parameters = SequenceParameters
     parameters: SequenceParameters
     supervision: ClassVar[Supervision] = "frame_labels"
+    scope = "archive"  # few cameras have labelled videos of both kinds
     calibration = "held_out"
 
     standard: Standard

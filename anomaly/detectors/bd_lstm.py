@@ -54,7 +54,6 @@ class BdLstm(SequenceClassifier):
 
     Parameters = BdLstmParameters
     supervision = "video_labels"
-    scope = "archive"
     paper = (
         "Ullah et al.: CNN features with bi-directional LSTM for real-time anomaly detection in "
         "surveillance networks, Multimedia Tools and Applications 2021"

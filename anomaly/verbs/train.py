@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,9 @@ from anomaly.checkpoints import (
     names,
     save,
     set_current,
-    training_state,
 )
 from anomaly.datasets.labels import IGNORED, NORMAL, LabelSet, check_known, read_labels
-from anomaly.detectors import LABELLED, Detector, FitContext, detectors
+from anomaly.detectors import LABELLED, Detector, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
 from anomaly.features import FeatureSpec, recipe
@@ -34,15 +31,14 @@ from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureGroup, FeatureStore
 from anomaly.registry import unknown_name
 from anomaly.scores import ScoreSpec
-from anomaly.scores.fit import fit_model
-from anomaly.spec import canonical_json, fingerprint, first_difference, from_dict, to_dict
+from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
 from anomaly.storage import Root, open_root
-from anomaly.verbs.bags import Ranges, open_bag
 from anomaly.verbs.extract import ExtractSummary, extract_missing
+from anomaly.verbs.fit import FitJob, FitVideo, fit_job
+from anomaly.verbs.folds import cross_validate
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
-from anomaly.windows.bags import Bag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +61,8 @@ class TrainRequest:
     """train only this camera's model"""
     into: str = ""
     """name of the bundle; an existing one keeps its other cameras' models"""
+    folds: int = 0
+    """cross-validate over so many folds of labelled videos first; 0: not at all"""
 
     def recipes(self) -> dict[str, FeatureSpec]:
         """Return the recipe of each input by name."""
@@ -76,54 +74,6 @@ class TrainRequest:
         return found
 
 
-Marks = tuple[tuple[int, int, int], ...]
-"""(first row, one past the last, class): rows that count"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitVideo:
-    """One training video as a fit job needs it."""
-
-    uri: str
-    camera: str
-    content: str
-    ranges: Ranges | None
-    label: int | None = None
-    """class of the whole video, for a detector that learns from labels"""
-    marks: Marks | None = None
-    """rows of each class, where rows are labelled"""
-    group: str = ""
-
-    def bag(self, store: FeatureStore, inputs: Mapping[str, FeatureSpec]) -> Bag:
-        """Return the stored features of the video with what is known of it."""
-        bag = open_bag(store, inputs, self.uri, self.camera, self.content, self.ranges)
-        labels_T = None
-        if self.marks is not None:
-            labels_T = np.full(bag.n_rows, IGNORED, dtype=np.int16)
-            for start, stop, label in self.marks:
-                labels_T[start:stop] = label
-        return replace(bag, label=self.label, labels_T=labels_T, group=self.group)
-
-    def identity(self) -> list[Any]:
-        """Return what of it decides the numbers of a fit, as plain values."""
-        known = [self.label, self.marks, self.group]
-        return [self.uri, self.content, self.ranges, *(known if any(known) else [])]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitJob:
-    """One model of a bundle."""
-
-    root: str
-    model: str
-    detector: str
-    parameters: dict[str, Any]
-    inputs: dict[str, FeatureSpec]
-    scores: ScoreSpec
-    seed: int
-    videos: tuple[FitVideo, ...]
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainSummary:
     """What a training came to."""
@@ -132,12 +82,16 @@ class TrainSummary:
     models: Mapping[str, Mapping[str, Any]]
     """facts of each model fitted now: videos, threshold, false-alarm rate, lineage"""
     extraction: ExtractSummary
+    folds: Mapping[str, Any] | None = None
+    """what cross-validation came to, if it was asked for"""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
+        folds = {} if self.folds is None else {"folds": dict(self.folds)}
         return {
             "checkpoint": self.checkpoint,
             "models": {name: dict(facts) for name, facts in self.models.items()},
+            **folds,
             "extraction": self.extraction.to_json(),
         }
 
@@ -161,7 +115,8 @@ def train(
     def check(found: Sequence[VideoFile]) -> None:
         if labels is not None:
             check_known(labels, [file.uri for file in found])
-        _check_supervision(cls, request.detector, labels, _training_files(found, request))
+        chosen = _training_files(found, request)
+        _check_supervision(cls, request.detector, labels, chosen, request.folds)
 
     seen = look(root, archive, check=check)
     files = seen.usable(_training_files(seen.files, request))
@@ -169,61 +124,21 @@ def train(
         raise SpecError(
             "All chosen videos are in quarantine: `anomaly list quarantine` says why."
         )
+    if labels is not None and cls.supervision in LABELLED:
+        files = [file for file in files if labels.video_class(file.uri) is not None]
     extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
     videos = _fit_videos(seen, files, extraction, inputs, _reader(cls, labels))
     jobs = _jobs(seen.root, request, parameters, inputs, videos)
+    folds = None
+    if request.folds:
+        pooled = replace(jobs[-1], model=POOLED, videos=tuple(videos))
+        folds = cross_validate(pooled, request.folds, fan_out)
     models = dict(fan_out(fit_job, jobs, label="train"))
     if POOLED not in models and not _renews(seen.root, request):
         models[POOLED] = next(iter(models.values()))
     name = _publish(seen.root, request, parameters, inputs, models)
     facts = {model: fitted.facts for model, fitted in sorted(models.items())}
-    return TrainSummary(checkpoint=name, models=facts, extraction=extraction)
-
-
-def fit_job(job: FitJob) -> tuple[str, Model]:
-    """Fit one model, wherever this runs; a killed fit resumes from its last epoch."""
-    root = open_root(job.root)
-    store = FeatureStore(root)
-    bags = [video.bag(store, job.inputs) for video in job.videos]
-    cls = detectors().get(job.detector)
-    key = fingerprint(_identity(job))
-    load_state, save_state, clear = training_state(root, key)
-    context = FitContext(
-        generator=np.random.default_rng(int(hashlib.sha256(key.encode()).hexdigest()[:15], 16)),
-        resume_key=key,
-        load=load_state,
-        save=save_state,
-    )
-    model = fit_model(lambda: cls.build(job.parameters, job.inputs), bags, job.scores, context)
-    clear()
-    lineage = {
-        "seed": job.seed,
-        "videos": [_lineage(video) for video in job.videos],
-        "versions": _versions(),
-    }
-    return job.model, Model(model.detector, model.stages, {**model.facts, **lineage})
-
-
-def _identity(job: FitJob) -> dict[str, Any]:
-    """Return what decides the numbers of a fit, as plain values."""
-    return {
-        "detector": job.detector,
-        "parameters": job.parameters,
-        "inputs": {name: fingerprint(spec) for name, spec in job.inputs.items()},
-        "scores": to_dict(job.scores),
-        "seed": job.seed,
-        "videos": [video.identity() for video in job.videos],
-    }
-
-
-def _lineage(video: FitVideo) -> dict[str, Any]:
-    found = {"video": video.uri, "content": video.content, "ranges": video.ranges}
-    return found if video.label is None else {**found, "label": video.label}
-
-
-def _versions() -> dict[str, str]:
-    packages = ("archive-anomaly", "numpy", "torch", "opencv-python-headless", "av")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    return TrainSummary(checkpoint=name, models=facts, extraction=extraction, folds=folds)
 
 
 def _training_files(files: Sequence[VideoFile], request: TrainRequest) -> list[VideoFile]:
@@ -235,9 +150,18 @@ def _training_files(files: Sequence[VideoFile], request: TrainRequest) -> list[V
 
 
 def _check_supervision(
-    cls: type[Detector], name: str, labels: LabelSet | None, files: Sequence[VideoFile]
+    cls: type[Detector],
+    name: str,
+    labels: LabelSet | None,
+    files: Sequence[VideoFile],
+    folds: int,
 ) -> None:
     learns_from_labels = cls.supervision in LABELLED
+    if folds and not learns_from_labels:
+        raise SpecError(
+            f"Detector {name!r} does not learn from labels, so there is nothing to cross-validate: train "
+            "on normal videos, score, and judge with `anomaly evaluate`."
+        )
     if labels is None:
         if learns_from_labels:
             raise SpecError(f"Detector {name!r} learns from labels: name a file with --labels.")

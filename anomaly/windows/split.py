@@ -48,6 +48,44 @@ def hold_out(
     return _deal(bags, 1 - share, seed, gap_rows)
 
 
+def folds(bags: Sequence[Bag], count: int, seed: int = 0) -> list[tuple[Side, Side]]:
+    """Return `count` times (learn from, judge by); every video is judged by once, groups as a whole.
+
+    Normal and abnormal videos are dealt apart, the largest groups first and each to the fold that has
+    fewest of their rows, so that folds are about equal.
+
+    Raises:
+        SpecError: normal, or abnormal, videos come from fewer groups than there are folds.
+    """
+    judged: list[Side] = [[] for _ in range(count)]
+    units = _units([bag for bag in bags if bag.n_usable > 0])
+    for kind, abnormal in (("normal", False), ("abnormal", True)):
+        stratum = [unit for unit in units if _is_abnormal(unit) == abnormal]
+        if len(stratum) < count:
+            raise SpecError(
+                f"{count} folds: {kind} videos come from {len(stratum)} sources, expected {count} "
+                "or more. Ask for fewer folds, or label more videos."
+            )
+        rows = [0] * count
+        for unit in sorted(stratum, key=lambda unit: (-_rows(unit), _place(unit, seed))):
+            least = rows.index(min(rows))
+            judged[least] += unit
+            rows[least] += _rows(unit)
+    chosen = [{bag.video for bag in side} for side in judged]
+    return [
+        ([bag for bag in bags if bag.n_usable > 0 and bag.video not in videos], side)
+        for videos, side in zip(chosen, judged, strict=True)
+    ]
+
+
+def _is_abnormal(unit: Side) -> bool:
+    return any(bag.label for bag in unit)
+
+
+def _rows(unit: Side) -> int:
+    return sum(bag.n_usable for bag in unit)
+
+
 def _deal(bags: Sequence[Bag], share: float, seed: int, gap_rows: int) -> tuple[Side, Side]:
     """Return two sides, the first with about `share` of the usable rows; neither is empty."""
     usable = [bag for bag in bags if bag.n_usable > 0]
@@ -84,8 +122,7 @@ def _strata(units: Sequence[Side]) -> list[list[Side]]:
     """
     strata: dict[tuple[str, bool], list[Side]] = {}
     for unit in units:
-        abnormal = any(bag.label for bag in unit)
-        strata.setdefault((unit[0].camera, abnormal), []).append(unit)
+        strata.setdefault((unit[0].camera, _is_abnormal(unit)), []).append(unit)
     several = [stratum for stratum in strata.values() if len(stratum) > 1]
     single = [stratum[0] for stratum in strata.values() if len(stratum) == 1]
     return [*several, single] if single else several
@@ -100,7 +137,7 @@ def _cut(units: Sequence[Side], share: float) -> int:
     """Return where to cut the list to have nearest to `share` of the rows in the first part."""
     if len(units) == 1:
         return 1
-    before = list(accumulate(sum(bag.n_usable for bag in unit) for unit in units))
+    before = list(accumulate(map(_rows, units)))
     return min(range(1, len(units)), key=lambda cut: abs(before[cut - 1] - share * before[-1]))
 
 

@@ -1,0 +1,128 @@
+"""One fit: which videos, what is known of them, and what becomes of it, wherever it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from anomaly.checkpoints import Model, training_state
+from anomaly.datasets.labels import IGNORED
+from anomaly.detectors import FitContext, detectors
+from anomaly.features import FeatureSpec
+from anomaly.features.store import FeatureStore
+from anomaly.scores import ScoreSpec
+from anomaly.scores.fit import fit_model
+from anomaly.spec import fingerprint, to_dict
+from anomaly.storage import open_root
+from anomaly.verbs.bags import Ranges, open_bag
+from anomaly.windows.bags import Bag
+
+Marks = tuple[tuple[int, int, int], ...]
+"""(first row, one past the last, class): rows that count"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitVideo:
+    """One training video as a fit job needs it."""
+
+    uri: str
+    camera: str
+    content: str
+    ranges: Ranges | None
+    label: int | None = None
+    """class of the whole video, for a detector that learns from labels"""
+    marks: Marks | None = None
+    """rows of each class, where rows are labelled"""
+    group: str = ""
+
+    def bag(self, store: FeatureStore, inputs: Mapping[str, FeatureSpec]) -> Bag:
+        """Return the stored features of the video with what is known of it."""
+        bag = open_bag(store, inputs, self.uri, self.camera, self.content, self.ranges)
+        labels_T = None
+        if self.marks is not None:
+            labels_T = np.full(bag.n_rows, IGNORED, dtype=np.int16)
+            for start, stop, label in self.marks:
+                labels_T[start:stop] = label
+        return replace(bag, label=self.label, labels_T=labels_T, group=self.group)
+
+    def identity(self) -> list[Any]:
+        """Return what of it decides the numbers of a fit, as plain values."""
+        known = [self.label, self.marks, self.group]
+        return [self.uri, self.content, self.ranges, *(known if any(known) else [])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitJob:
+    """One model of a bundle."""
+
+    root: str
+    model: str
+    detector: str
+    parameters: dict[str, Any]
+    inputs: dict[str, FeatureSpec]
+    scores: ScoreSpec
+    seed: int
+    videos: tuple[FitVideo, ...]
+
+
+def fit_job(job: FitJob) -> tuple[str, Model]:
+    """Fit one model, wherever this runs; a killed fit resumes from its last epoch."""
+    model = fit(job)
+    lineage = {
+        "seed": job.seed,
+        "videos": [_lineage(video) for video in job.videos],
+        "versions": _versions(),
+    }
+    return job.model, Model(model.detector, model.stages, {**model.facts, **lineage})
+
+
+def fit(job: FitJob) -> Model:
+    """Return what the detector learns from the job's videos; it resumes as `fit_job` does.
+
+    Raises:
+        SpecError: parameters or labels do not suit the videos.
+        StoreError: there is nothing to learn from, or features are missing.
+    """
+    root = open_root(job.root)
+    store = FeatureStore(root)
+    bags = [video.bag(store, job.inputs) for video in job.videos]
+    cls = detectors().get(job.detector)
+    key = fingerprint(_identity(job))
+    load_state, save_state, clear = training_state(root, key)
+    context = FitContext(
+        generator=np.random.default_rng(int(hashlib.sha256(key.encode()).hexdigest()[:15], 16)),
+        resume_key=key,
+        load=load_state,
+        save=save_state,
+    )
+    model = fit_model(lambda: cls.build(job.parameters, job.inputs), bags, job.scores, context)
+    clear()
+    return model
+
+
+def _identity(job: FitJob) -> dict[str, Any]:
+    """Return what decides the numbers of a fit, as plain values."""
+    return {
+        "detector": job.detector,
+        "parameters": job.parameters,
+        "inputs": {name: fingerprint(spec) for name, spec in job.inputs.items()},
+        "scores": to_dict(job.scores),
+        "seed": job.seed,
+        "videos": [video.identity() for video in job.videos],
+    }
+
+
+def _lineage(video: FitVideo) -> dict[str, Any]:
+    found = {"video": video.uri, "content": video.content, "ranges": video.ranges}
+    return found if video.label is None else {**found, "label": video.label}
+
+
+def _versions() -> dict[str, str]:
+    packages = ("archive-anomaly", "numpy", "torch", "opencv-python-headless", "av")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
