@@ -129,3 +129,36 @@ def test_the_label_files_of_the_real_videos_are_read(shared_data: Path) -> None:
             assert (path.parent / video).exists(), video
             if truth.n_frames is not None:
                 assert len(truth.labels_T) == truth.n_frames
+
+
+def test_categories_become_classes_in_order_of_name(read) -> None:
+    labels = read(
+        HEADER + "a,9,1,3,theft\na,9,5,6,fall\nb,9,2,4,fall\nc,9,,,\nd,9,0,2,ignore\n"
+    )
+    assert labels.categories == ("fall", "theft")
+    assert [labels.video_class(name) for name in "abcd"] == [2, 1, 0, 0]
+    assert labels.video_class("elsewhere") is None
+    index = np.arange(9)
+    found = labels.row_classes("a", index, index / 10, 0.05)
+    assert found is not None
+    assert found.tolist() == [0, 2, 2, 0, 0, 1, 0, 0, 0]
+
+
+def test_normal_rows_beside_abnormal_ones_and_ignored_rows_count_neither_way(read) -> None:
+    labels = read(HEADER + "a,12,4,6,x\na,12,9,10,ignore\n")
+    index = np.arange(0, 12, 2)
+    found = labels.row_classes("a", index, index / 10, 0.15)
+    assert found is not None
+    assert found.tolist() == [0, 0, 1, -1, -1, -1]
+
+
+def test_rows_of_a_video_that_is_abnormal_as_a_whole_have_no_class(read) -> None:
+    labels = read("video,category,group\na,x,tape 1\nb,,tape 1\nc,ignore,\n")
+    index = np.arange(3)
+    assert labels.row_classes("a", index, index / 10, 0.1) is None
+    normal = labels.row_classes("b", index, index / 10, 0.1)
+    assert normal is not None
+    assert normal.tolist() == [0, 0, 0]
+    assert [labels.group(name) for name in "abc"] == ["tape 1", "tape 1", ""]
+    assert labels.video_class("c") is None
+    assert [labels.has_normal_frames(name) for name in "abcz"] == [False, True, False, False]

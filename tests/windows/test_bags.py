@@ -26,3 +26,20 @@ def test_usable_blocks_show_the_usable_rows_only():
     assert shown.tolist() == [3, 4, 5, 6, 7, 8, 20]
     assert bag.n_usable == 7
     assert bag.restrict(5, 20).usable_ranges == ((5, 9),)
+
+
+def test_rows_within_the_margin_of_abnormal_ones_are_not_known_to_be_normal():
+    index = np.arange(12)
+    block = vector_block(index, index / 10, index[:, None].astype(np.float32))
+    labels_T = np.array([0, 0, 0, 0, 2, 0, 0, 0, -1, 0, 0, 0], np.int16)
+    bag = Bag("v", "c", {"x": MemorySource(block)}, ((0, 11),), label=2, labels_T=labels_T)
+    assert np.flatnonzero(bag.normal_rows(2)).tolist() == [0, 1, 7, 9, 10]
+    assert np.flatnonzero(bag.normal_rows()).tolist() == [0, 1, 2, 3, 5, 6, 7, 9, 10]
+
+
+def test_no_row_of_a_video_labelled_abnormal_as_a_whole_is_known_to_be_normal():
+    index = np.arange(4)
+    source = {"x": MemorySource(vector_block(index, index / 10, np.zeros((4, 1), np.float32)))}
+    assert Bag("v", "c", source).normal_rows().all()
+    assert Bag("v", "c", source, label=0).normal_rows().all()
+    assert not Bag("v", "c", source, label=3).normal_rows().any()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anomaly.errors import SpecError
 from anomaly.features import vector_block
 from anomaly.windows.bags import Bag, MemorySource
-from anomaly.windows.split import halves, hold_out
+from anomaly.windows.split import folds, halves, hold_out
 
 
-def bag(video, n_rows=100, camera="c"):
+def bag(video, n_rows=100, camera="c", **known):
     index = np.arange(n_rows)
     block = vector_block(index, index / 10, np.zeros((n_rows, 1), np.float32))
-    return Bag(video, camera, {"features": MemorySource(block)})
+    return Bag(video, camera, {"features": MemorySource(block)}, **known)
 
 
 def side_of(bags):
@@ -65,3 +67,56 @@ def test_a_share_that_leaves_a_side_empty_is_refused(share):
 def test_nothing_to_split_is_refused_in_one_line():
     with pytest.raises(SpecError, match="0 usable rows in 0 training videos"):
         halves([])
+
+
+def labelled(count, group_of=lambda number: "", rows=100):
+    return [
+        bag(f"{number}.mp4", rows, label=number % 2, group=group_of(number))
+        for number in range(count)
+    ]
+
+
+def test_videos_of_one_group_stay_on_one_side():
+    bags = labelled(40, lambda number: f"{number % 2}-{number // 4}")
+    for first, second in (*halves(bags), hold_out(bags, 0.25), *folds(bags, 3)):
+        assert not {b.group for b in first} & {b.group for b in second}
+        assert {b.video for b in first + second} == {b.video for b in bags}
+
+
+def test_one_group_alone_cannot_be_split():
+    with pytest.raises(SpecError, match="All 4 training videos belong to the group 'g'"):
+        hold_out(labelled(4, lambda _: "g"), 0.25)
+
+
+def test_both_sides_get_normal_and_abnormal_videos_of_each_camera():
+    bags = [
+        bag(f"{camera}{number}.mp4", camera=camera, label=number % 2)
+        for camera in "ab"
+        for number in range(8)
+    ]
+    for side in hold_out(bags, 0.25):
+        assert {(b.camera, b.label) for b in side} == {(c, k) for c in "ab" for k in (0, 1)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 500), min_size=8, max_size=40),
+    count=st.integers(2, 4),
+    seed=st.integers(0, 9),
+)
+def test_folds_judge_every_video_once_and_learn_from_all_others(sizes, count, seed):
+    bags = [bag(f"{n}.mp4", rows, label=n % 2) for n, rows in enumerate(sizes)]
+    sides = folds(bags, count, seed)
+    judged = [b.video for _, side in sides for b in side]
+    assert sorted(judged) == sorted(b.video for b in bags)
+    for learn, judge in sides:
+        assert {b.video for b in learn} == {b.video for b in bags} - {b.video for b in judge}
+        assert {b.label for b in judge} == {0, 1}
+    rows = [sum(b.n_rows for b in side) for _, side in sides]
+    assert max(rows) - min(rows) <= 2 * max(sizes)
+
+
+def test_more_folds_than_sources_are_refused_by_class():
+    bags = labelled(9, lambda number: "g" if number % 2 else "")
+    with pytest.raises(SpecError, match="3 folds: abnormal videos come from 1 sources"):
+        folds(bags, 3)
