@@ -27,7 +27,7 @@ def test_the_shown_detector_works_as_a_package_of_its_own(tmp_path, shell):
         return json.loads(done.stdout)
 
     assert "farthest" in ask("list detectors")["detectors"]
-    assert "sample" in ask("show detector farthest")["parameters"]
+    assert "sample" in ask("show detector farthest")["options"]
     archive = "anomaly-root/demo-archive --name extended"
     trained = ask(
         f"train {archive} --videos '*/20260301_*' --detector farthest --into mine "
