@@ -7,6 +7,7 @@ the group `anomaly.<kind>` (for example `anomaly.detectors`).
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -78,7 +79,12 @@ class Registry(Generic[T]):
             if not module.name.startswith("_")
         )
 
-    @cached_property
+    @property
     def _plugins(self) -> dict[str, EntryPoint]:
-        group = f"anomaly.{self.package.rsplit('.', 1)[-1]}"
-        return {point.name: point for point in entry_points(group=group)}
+        return _entry_points(f"anomaly.{self.package.rsplit('.', 1)[-1]}")
+
+
+@functools.cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    """Return the entry points of a group; asked once, it reads files of every installed package."""
+    return {point.name: point for point in entry_points(group=group)}
