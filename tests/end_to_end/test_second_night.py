@@ -14,6 +14,7 @@ from anomaly.nightly import NightlySummary, nightly
 from anomaly.verbs.train import TrainRequest, train
 from anomaly.video import ArchiveSpec
 from anomaly.video.encode import write_video
+from tests.end_to_end.story import PATTERN
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +31,10 @@ def write_clips(folder: Path, files: int, make_video: Callable[..., Path]) -> Ar
         still = (
             generator.integers(0, 255, (16, 24, 3), dtype=np.uint8).repeat(2, 0).repeat(2, 1)
         )
-        path = folder / f"camera-{number % 4}" / f"{number:04}.mp4"
+        path = folder / "abcd"[number % 4] / f"202603{1 + number % 28:02}_{number:06}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_video(path, [np.roll(still, 2 * step, axis=1) for step in range(6)], 6)
-    return ArchiveSpec(root=str(folder))
+    return ArchiveSpec(root=str(folder), pattern=PATTERN)
 
 
 def second_night(
