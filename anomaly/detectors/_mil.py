@@ -21,7 +21,7 @@ from anomaly.training.labelled import check_learnable, video_class
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.mil import MilNetwork, balanced, judge_videos, segments_of
 from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
-from anomaly.training.rows import row_vectors
+from anomaly.training.rows import View, row_vectors, seen_as
 from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
 from anomaly.windows.reader import read_windows
@@ -40,6 +40,9 @@ class MilParameters:
     """segments that a training video is averaged into, and snippets that are scored together"""
     snippet_rows: Annotated[int, Field(ge=1)] = 16
     """rows averaged into one snippet when a video is scored"""
+    view: View = "vectors"
+    """vectors, how much each entry changed since the row before (for backbones that see single frames and
+    so no motion), or both"""
     scale: Literal["none", "unit", "standard"] = "standard"
     """of vectors: as they are, to length 1, or to mean 0 and variance 1 in each dimension"""
     training: TrainingSpec = TrainingSpec()
@@ -105,6 +108,7 @@ class MilDetector(Detector, Generic[Net]):
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
         rows = self.parameters.snippet_rows
+        bag = seen_as(self.parameters.view, bag)
         described = partial(row_vectors, bag, dimension=len(self.standard.mean_D))
         window = self._window(bag.n_rows)
         for windows_NLD, rows_NL in read_windows(bag, self.input, window, described):
@@ -133,7 +137,7 @@ class MilDetector(Detector, Generic[Net]):
         return WindowSpec(length=rows * snippets, step=rows * (snippets // 2))
 
     def _pooled(self, bags: Sequence[Bag]) -> Pooled:
-        usable = [bag for bag in bags if bag.n_usable]
+        usable = [seen_as(self.parameters.view, bag) for bag in bags if bag.n_usable]
         pooled = [segments_of(bag, self.input, self.parameters.segments) for bag in usable]
         classes_N = np.array([video_class(bag) for bag in usable], dtype=np.int64)
         return np.stack(pooled) if pooled else np.zeros((0, 0, 0), np.float32), classes_N

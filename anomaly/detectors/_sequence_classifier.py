@@ -18,7 +18,7 @@ from anomaly.training.inputs import Standard
 from anomaly.training.labelled import check_learnable, sample_labelled_windows
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
-from anomaly.training.rows import row_vectors
+from anomaly.training.rows import View, row_vectors, seen_as
 from anomaly.training.sequence import (
     Cell,
     Recurrent,
@@ -54,6 +54,9 @@ class SequenceParameters:
     """one output for each class also when there are two; else one for "abnormal" """
     class_weights: bool = True
     """let each class count the same, however rare it is"""
+    view: View = "vectors"
+    """vectors, how much each entry changed since the row before (for backbones that see single frames and
+    so no motion), or both"""
     rows: Annotated[int, Field(ge=1)] = 10
     """rows in a window"""
     windows: Annotated[int, Field(ge=1)] = 20_000
@@ -93,9 +96,12 @@ class SequenceClassifier(Detector):
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
         sample = (self.input, self._window, self.parameters.windows, context.generator)
-        windows_NLD, labels_NL = sample_labelled_windows(bags, *sample)
+        seen, held_out_seen = (
+            [seen_as(self.parameters.view, bag) for bag in side] for side in (bags, validation)
+        )
+        windows_NLD, labels_NL = sample_labelled_windows(seen, *sample)
         check_learnable(bags, labels_NL, f"rows in stretches of {self.parameters.rows}")
-        held_out_MLD, held_out_ML = sample_labelled_windows(validation, *sample)
+        held_out_MLD, held_out_ML = sample_labelled_windows(held_out_seen, *sample)
         self.standard = Standard.of(windows_NLD)
         labels_NL = self._classes(labels_NL)
         counted_K = class_weights(labels_NL, self.parameters.classes)
@@ -116,6 +122,7 @@ class SequenceClassifier(Detector):
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
+        bag = seen_as(self.parameters.view, bag)
         described = partial(row_vectors, bag, dimension=len(self.standard.mean_D))
         for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, described):
             odds_NM = in_batches(self.network.log_odds, self.standard(windows_NLD))

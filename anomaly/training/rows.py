@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import StoreError
-from anomaly.features import FeatureBlock
+from anomaly.features import FeatureBlock, vector_block
 from anomaly.training.sampling import checked
 from anomaly.windows.bags import Bag
 
@@ -37,3 +40,49 @@ def row_vectors(
             "as in the videos that the detector learnt from. Use features of one recipe."
         )
     return vectors_TD
+
+
+View = Literal["vectors", "changes", "both"]
+"""What a network sees of a row: its vector, how much each entry changed since the row before, or both"""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The rows of one input with their changes, as a source of plain vectors; row 0 has not changed."""
+
+    bag: Bag
+    input_name: str
+    with_vectors: bool
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return self.bag.sources[self.input_name].n_rows
+
+    @property
+    def dimension(self) -> int:
+        """Length D of each vector of the input, or twice that."""
+        return self.bag.sources[self.input_name].dimension * (1 + self.with_vectors)
+
+    @property
+    def grid(self) -> None:
+        """There are no cells."""
+
+    def read(self, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop`, half-open."""
+        first = max(start - 1, 0)
+        block = self.bag.read(self.input_name, first, stop)
+        vectors_TD = row_vectors(self.bag, block)
+        changes_TD = np.abs(np.diff(vectors_TD, axis=0, prepend=vectors_TD[:1]))
+        if self.with_vectors:
+            changes_TD = np.concatenate([vectors_TD, changes_TD], axis=1)
+        asked = slice(start - first, stop - first)
+        return vector_block(block.index_T[asked], block.seconds_T[asked], changes_TD[asked])
+
+
+def seen_as(view: View, bag: Bag) -> Bag:
+    """Return the bag as a network with this view sees it."""
+    if view == "vectors":
+        return bag
+    sources = {name: Changes(bag, name, view == "both") for name in bag.sources}
+    return replace(bag, sources=sources)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anomaly.features import FeatureBlock
-from anomaly.training.rows import row_vectors
+from anomaly.features import FeatureBlock, vector_block
+from anomaly.training.rows import row_vectors, seen_as
 from anomaly.windows.bags import Bag, MemorySource
 
 
@@ -21,3 +21,20 @@ def test_a_grid_is_described_by_mean_maximum_and_share_of_active_cells():
         [0, 0, 0, 0, 0],
         [-2, -2, -2, -2, 0.125],
     ]
+
+
+def test_changes_are_since_the_row_before_however_the_rows_are_read():
+    values = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    index = np.arange(30) * 2
+    bag = Bag("v", "c", {"x": MemorySource(vector_block(index, index / 25, values))}, ((4, 9),))
+    expected = np.abs(np.diff(values, axis=0, prepend=values[:1]))
+    changes, both = seen_as("changes", bag), seen_as("both", bag)
+    for start, stop in ((0, 30), (0, 1), (7, 8), (11, 30), (5, 5)):
+        block = changes.read("x", start, stop)
+        assert block.index_T.tolist() == index[start:stop].tolist()
+        assert np.array_equal(block.values_ND, expected[start:stop])
+        together = np.concatenate([values, expected], axis=1)[start:stop]
+        assert np.array_equal(both.read("x", start, stop).values_ND, together)
+    assert (changes.sources["x"].dimension, both.sources["x"].dimension) == (2, 4)
+    assert changes.usable_ranges == bag.usable_ranges
+    assert seen_as("vectors", bag) is bag
