@@ -95,7 +95,7 @@ def kill_midway(arguments: Sequence[str], root: Path, seed: int, new_files: int)
     command = Command(tuple(arguments))
     while command.process.poll() is None and files_in(root) < wanted:
         time.sleep(0.002)
-    time.sleep(float(generator.uniform(0, 0.1)))
+    time.sleep(float(generator.uniform(0, 0.03)))
     command.process.kill()
     command.process.wait()
     deadline = time.monotonic() + _ORPHANS_SECONDS
