@@ -144,8 +144,8 @@ def test_list_shows_names_and_stored_things(way: dict[str, Any]) -> None:
 
 
 def test_show_tells_of_names_and_videos(way: dict[str, Any]) -> None:
-    assert "parameters" in way["show detector"]
-    assert "parameters" in way["show backbone"]
+    assert "options" in way["show detector"]
+    assert "options" in way["show backbone"]
     video = way["show video"]
     assert (video["status"], video["n_frames"]) == ("ok", 40)
     assert video["scored"][way["train"]["checkpoint"]]["frames"] == 40

@@ -304,7 +304,7 @@ def test_a_recipe_whose_backbone_has_changed_is_refused(
     archive: Path, root: Root, make_video: MakeVideo, motion: FeatureSpec
 ) -> None:
     make_video(archive / "a.mp4")
-    with pytest.raises(SpecError, match="version: found 1, expected 99"):
+    with pytest.raises(SpecError, match=f"version: found {motion.version}, expected 99"):
         extract_video(root, look(archive), [replace(motion, version=99)])
 
 
