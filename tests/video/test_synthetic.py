@@ -22,8 +22,9 @@ from anomaly.video.synthetic import (
     make_archive,
     paint,
 )
-from anomaly.video.synthetic.actors import EVENT_KINDS, in_picture, walkers
+from anomaly.video.synthetic.actors import in_picture, walkers
 from anomaly.video.synthetic.camera import SUPERSAMPLING
+from anomaly.video.synthetic.plots import EVENT_KINDS
 
 SECONDS = 20.0
 
@@ -53,7 +54,9 @@ def test_every_clip_is_labelled_and_every_label_names_a_clip(archive: Path) -> N
         if row["category"]:
             assert 0 <= int(row["start_frame"]) < int(row["stop_frame"]) <= int(row["n_frames"])
             assert "/20260302_" in row["video"]
-    assert {row["category"] for row in rows} == {"", *EVENT_KINDS}
+    planted = {"fast_mover", "wrong_way", "loiterer", "left_object"}
+    assert {row["category"] for row in rows} == {"", *planted}
+    assert planted <= set(EVENT_KINDS)
 
 
 def test_the_first_day_is_normal(archive: Path) -> None:
@@ -85,7 +88,10 @@ def test_an_event_is_in_the_picture_while_its_label_says_so(view: View, kind: st
         inside_T = np.any([in_picture(view, figure) for figure in plot.figures], axis=0)
         seconds_T = np.arange(len(inside_T)) / view.frames_per_second
         labelled_T = (seconds_T >= plot.start_seconds) & (seconds_T < plot.stop_seconds)
-        assert inside_T[labelled_T].mean() > 0.97
+        if kind == "removed_object":  # what was taken away is not in the picture
+            assert inside_T[~labelled_T & (seconds_T < plot.start_seconds)].all()
+        else:
+            assert inside_T[labelled_T].mean() > 0.97
         for figure in plot.figures:
             height_T = figure.box_T4[:, 3] - figure.box_T4[:, 1]
             seen = height_T[in_picture(view, figure)]
@@ -115,6 +121,28 @@ def test_kinds_differ_from_normal_in_the_way_they_are_named_for() -> None:
     assert bag.shown_T[-1]
     assert not bag.shown_T[0]
     assert len(np.unique(bag.box_T4, axis=0)) == 1
+    taken = EVENT_KINDS["removed_object"](view, SECONDS, generator).figures[1]
+    assert taken.shown_T[0]
+    assert not taken.shown_T[-1]
+    odd = EVENT_KINDS["odd_object"](view, SECONDS, generator).figures[0]
+    assert speeds(odd.box_T4[in_picture(view, odd)]) < 1.3 * np.median(normal)
+    fallen = EVENT_KINDS["person_falling"](view, SECONDS, generator).figures[0]
+    height_T, width_T = (fallen.box_T4[:, k + 2] - fallen.box_T4[:, k] for k in (1, 0))
+    assert height_T[-1] < 0.5 * height_T.max()
+    assert width_T[-1] > height_T[-1]
+
+
+def test_some_people_stop_on_their_way_where_the_view_says_so() -> None:
+    def stand_seconds(view: View) -> float:
+        figures = walkers(view, 60.0, np.random.default_rng(2))
+        still = [
+            (np.diff(f.box_T4[:, [0, 2]], axis=0) == 0).all(axis=1) & in_picture(view, f)[1:]
+            for f in figures
+        ]
+        return max(float(s.sum()) for s in still) / view.frames_per_second
+
+    assert stand_seconds(ENTRANCE) < 1
+    assert 2 < stand_seconds(replace(ENTRANCE, pauses=0.5)) < 7
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from anomaly.fanout import FanOut, one_by_one
 from anomaly.video.encode import write_video
-from anomaly.video.synthetic.actors import EVENT_KINDS, Lane, View, walkers
+from anomaly.video.synthetic.actors import Lane, View, walkers
 from anomaly.video.synthetic.backdrops import loading_bay, plaza
 from anomaly.video.synthetic.camera import SUPERSAMPLING, Camera
 from anomaly.video.synthetic.figures import Figure
+from anomaly.video.synthetic.plots import EVENT_KINDS
 
 ENTRANCE = View(
     name="entrance",

@@ -1,7 +1,4 @@
-"""Who walks through the picture: normal walkers, and a small function for each kind of event.
-
-A kind of event takes the view, the length of the clip and a generator, and returns a `Plot`.
-"""
+"""Who walks through the picture, and how: people, their ways, and the normal traffic of a view."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.video.synthetic.camera import SUPERSAMPLING, Camera, Floats
-from anomaly.video.synthetic.figures import Color, Figure, Look, Movement, person, standing_bag
+from anomaly.video.synthetic.figures import Color, Figure, Look, Movement, person
 
 Backdrop = Callable[[Camera, np.random.Generator], NDArray[np.uint8]]
 
@@ -62,15 +59,8 @@ class View:
     """share of light that a cast shadow takes away"""
     bicycles: bool = False
     """fast movers ride a bicycle here; else they run"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """One abnormal event: its figures, and from when to when it is to be seen."""
-
-    figures: list[Figure]
-    start_seconds: float
-    stop_seconds: float
+    pauses: float = 0.0
+    """share of the people who stop on their way and stand for some seconds"""
 
 
 @dataclass(frozen=True)
@@ -138,6 +128,7 @@ def along(
         bend_T=softly([s.bend for s in stops]),
         shown_T=(t_T >= times[0]) & (t_T <= times[-1]),
         carries_T=np.zeros(len(t_T), dtype=bool),
+        tilt_T=np.zeros(len(t_T)),
         rides=rides,
     )
 
@@ -169,6 +160,21 @@ def crossing(
     return [Stop(start, -sign * edge, z0), Stop(start + 2 * edge / speed, sign * edge, z1)]
 
 
+def pausing(stops: list[Stop], generator: np.random.Generator) -> list[Stop]:
+    """Return the way from the first stop to the last with a rest of two to six seconds on it."""
+    first, last = stops
+    share, rest = generator.uniform(0.25, 0.75), generator.uniform(2.0, 6.0)
+    here = Stop(
+        *(a + share * (b - a) for a, b in zip(_at(first), _at(last), strict=True)),
+    )
+    later = replace(here, seconds=here.seconds + rest)
+    return [first, here, later, replace(last, seconds=last.seconds + rest)]
+
+
+def _at(stop: Stop) -> tuple[float, float, float]:
+    return stop.seconds, stop.x, stop.z
+
+
 def walkers(view: View, clip_seconds: float, generator: np.random.Generator) -> list[Figure]:
     """Return the normal traffic of a clip: people at their own speeds, some in pairs."""
     figures = []
@@ -177,6 +183,8 @@ def walkers(view: View, clip_seconds: float, generator: np.random.Generator) -> 
         while start < clip_seconds:
             speed = float(np.clip(generator.normal(1.35, 0.16), 0.95, 1.75))
             stops = crossing(view, lane, generator, start=start, speed=speed)
+            if view.pauses and generator.random() < view.pauses:
+                stops = pausing(stops, generator)
             figures.append(
                 person(view.camera, a_look(generator), along(view, clip_seconds, stops))
             )
@@ -187,98 +195,6 @@ def walkers(view: View, clip_seconds: float, generator: np.random.Generator) -> 
                 )
             start += 1.5 + generator.exponential(lane.seconds_between_people)
     return [figure for figure in figures if figure.shown_T.any()]
-
-
-def fast_mover(view: View, clip_seconds: float, generator: np.random.Generator) -> Plot:
-    """Somebody runs through, or rides a bicycle where people walk."""
-    rides, lane = view.bicycles, view.lanes[0]
-    start = generator.uniform(0.35, 0.5) * clip_seconds
-    speed = float(generator.uniform(4.6, 5.6) if rides else generator.uniform(3.6, 4.4))
-    stops = crossing(view, lane, generator, start=start, speed=speed)
-    move = along(view, clip_seconds, stops, pace=1.8, rides=rides)
-    look = replace(a_look(generator), backpack=None)
-    return _plot(view, [person(view.camera, look, move)])
-
-
-def wrong_way(view: View, clip_seconds: float, generator: np.random.Generator) -> Plot:
-    """Somebody walks against the direction of the lane, at a normal speed."""
-    start = generator.uniform(0.25, 0.4) * clip_seconds
-    stops = crossing(view, view.lanes[0], generator, start=start, speed=1.4, reverse=True)
-    return _plot(
-        view, [person(view.camera, a_look(generator), along(view, clip_seconds, stops))]
-    )
-
-
-def loiterer(view: View, clip_seconds: float, generator: np.random.Generator) -> Plot:
-    """Somebody comes, paces up and down in one place, crouches to look, and leaves."""
-    lane = view.lanes[0]
-    sign = 1.0 if lane.to_the_right else -1.0
-    z = lane.near_metres + 0.35 * (lane.far_metres - lane.near_metres)
-    edge = view.camera.edge_metres(z) + 0.7
-    x = float(generator.uniform(-1.2, 0.4)) * sign
-    arrive = generator.uniform(0.16, 0.24) * clip_seconds
-    stops = [Stop(arrive - (edge + x * sign) / 1.4, -sign * edge, z), Stop(arrive, x, z)]
-    seconds, side = arrive, -1.0
-    leave = 0.72 * clip_seconds
-    while seconds < leave:
-        pause = float(generator.uniform(0.4, 0.9))
-        bend = float(generator.choice([0.0, 0.0, 0.7]))
-        stops.append(Stop(seconds + pause, stops[-1].x, stops[-1].z, bend))
-        side = -side
-        to_x = x + sign * side * float(generator.uniform(0.7, 1.3))
-        to_z = z + float(generator.uniform(-0.5, 0.5))
-        seconds += pause + math.hypot(to_x - stops[-1].x, to_z - stops[-1].z) / 1.2
-        stops.append(Stop(seconds, to_x, to_z))
-    last = stops[-1]
-    stops.append(Stop(seconds + abs(sign * edge - last.x) / 1.4, sign * edge, z))
-    figure = person(view.camera, a_look(generator), along(view, clip_seconds, stops))
-    return Plot(figures=[figure], start_seconds=arrive, stop_seconds=min(seconds, clip_seconds))
-
-
-def left_object(view: View, clip_seconds: float, generator: np.random.Generator) -> Plot:
-    """Somebody puts a travel bag down and walks on without it; it stays until the clip ends."""
-    lane = view.lanes[0]
-    sign = 1.0 if lane.to_the_right else -1.0
-    z = lane.near_metres + 0.5 * (lane.far_metres - lane.near_metres)
-    edge = view.camera.edge_metres(z) + 0.7
-    x = float(generator.uniform(-1.5, 1.5))
-    arrive = generator.uniform(0.3, 0.4) * clip_seconds
-    stops = [
-        Stop(arrive - (edge + x * sign) / 1.3, -sign * edge, z),
-        Stop(arrive, x, z),
-        Stop(arrive + 0.9, x, z, 1.0),
-        Stop(arrive + 1.5, x, z, 1.0),
-        Stop(arrive + 2.2, x, z),
-        Stop(arrive + 2.2 + (edge - x * sign) / 1.5, sign * edge, z),
-    ]
-    move = along(view, clip_seconds, stops)
-    put_down = arrive + 1.2
-    before_T = np.arange(len(move.x_T)) / view.frames_per_second < put_down
-    move = replace(move, carries_T=before_T)
-    bag = standing_bag(view.camera, x + 0.35 * sign, z - 0.25, ~before_T)
-    figure = person(view.camera, replace(a_look(generator), backpack=None), move)
-    return Plot(figures=[figure, bag], start_seconds=arrive, stop_seconds=clip_seconds)
-
-
-EVENT_KINDS: dict[str, Callable[[View, float, np.random.Generator], Plot]] = {
-    "fast_mover": fast_mover,
-    "wrong_way": wrong_way,
-    "loiterer": loiterer,
-    "left_object": left_object,
-}
-"""name of the category in labels.csv -> the function that stages it"""
-
-
-def _plot(view: View, figures: list[Figure]) -> Plot:
-    """Return a plot that lasts while its figures are inside the picture."""
-    inside_T = np.any([in_picture(view, figure) for figure in figures], axis=0)
-    frames = np.flatnonzero(inside_T)
-    first, last = (frames[0], frames[-1] + 1) if len(frames) else (0, 0)
-    return Plot(
-        figures=figures,
-        start_seconds=first / view.frames_per_second,
-        stop_seconds=last / view.frames_per_second,
-    )
 
 
 def in_picture(view: View, figure: Figure) -> NDArray[np.bool_]:

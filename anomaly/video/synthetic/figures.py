@@ -57,6 +57,8 @@ class Movement:
     shown_T: NDArray[np.bool_]
     carries_T: NDArray[np.bool_]
     """holds a travel bag"""
+    tilt_T: Floats
+    """radians that the whole body has fallen forward about the feet: 0 upright, pi / 2 lying"""
     rides: bool = False
     """sits on a bicycle"""
 
@@ -150,6 +152,7 @@ _P = {part[0]: number for number, part in enumerate(_PARTS)}
 _N_STRIPES = 3
 
 BAG: Color = (150, 52, 40)
+BIN: Color = (46, 98, 66)
 
 
 def person(camera: Camera, look: Look, move: Movement) -> Figure:
@@ -196,23 +199,46 @@ def standing_bag(camera: Camera, x: float, z: float, shown_T: NDArray[np.bool_])
         [[x - half, middle, z], [x + half, middle, z], [x - 0.12, 0.42, z], [x + 0.12, 0.42, z]]
     )[None]
     bars = ((0, 1, 0.16), (0, 2, 0.02), (2, 3, 0.02), (3, 1, 0.02))
+    still_TJ3 = np.repeat(joints_TJ3, len(shown_T), axis=0)
+    return _thing(camera, still_TJ3, bars, BAG, shown_T)
+
+
+def rolling_bin(camera: Camera, move: Movement, ahead_metres: float) -> Figure:
+    """Return a bin on wheels that is pushed along in front of somebody who moves like this."""
+    way_T = np.cos(move.heading_T)
+    along_J, up_J = np.array([-0.22, -0.22, 0.22, 0.22, -0.3, 0.3]), [0.38, 1.0] * 2 + [0.1] * 2
+    joints_TJ3 = np.empty((len(way_T), len(along_J), 3))
+    joints_TJ3[..., 0] = (move.x_T + ahead_metres * way_T)[:, None] + along_J
+    joints_TJ3[..., 1] = up_J
+    joints_TJ3[..., 2] = move.z_T[:, None]
+    bars = ((4, 4, 0.1), (5, 5, 0.1), (0, 1, 0.28), (2, 3, 0.28), (0, 2, 0.28), (1, 3, 0.2))
+    return _thing(camera, joints_TJ3, bars, BIN, move.shown_T)
+
+
+def _thing(
+    camera: Camera,
+    joints_TJ3: Floats,
+    bars: tuple[tuple[int, int, float], ...],
+    color: Color,
+    shown_T: NDArray[np.bool_],
+) -> Figure:
+    """Return rounded bars (joint, joint, radius in metres), the first of them painted last."""
 
     def capsules(points_TJ3: Floats) -> tuple[Floats, Floats]:
         pixels_TJ2, scale_TJ = camera.project(points_TJ3)
         ends = np.stack([pixels_TJ2[:, [a, b]] for a, b, _ in bars], axis=1)
         radii = np.stack([scale_TJ[:, [a, b]] * radius for a, b, radius in bars], axis=1)
-        n_frames = len(shown_T)
-        return np.repeat(ends, n_frames, axis=0), np.repeat(radii, n_frames, axis=0)
+        return ends, radii
 
-    order_TL = np.repeat(np.array([[1, 2, 3, 0]]), len(shown_T), axis=0)
+    n_bars = len(bars)
     return _figure(
-        np.full(len(shown_T), z),
+        joints_TJ3[:, 0, 2],
         shown_T,
         capsules(joints_TJ3),
         capsules(_on_the_ground(joints_TJ3)),
-        [BAG] * len(bars),
-        np.repeat(shown_T[:, None], len(bars), axis=1),
-        order_TL,
+        [color] * n_bars,
+        np.repeat(shown_T[:, None], n_bars, axis=1),
+        np.repeat(np.array([[*range(1, n_bars), 0]]), len(shown_T), axis=0),
     )
 
 
@@ -232,9 +258,9 @@ def _figure(
     return Figure(
         depth_T=depth_T,
         shown_T=shown_T,
-        shapes_TLP2=_outlines(ends_TL22, radii_TL2),
-        lights_TLP2=_outlines(lit_TL22, 0.70 * radii_TL2),
-        shadows_TLP2=_outlines(*shadow),
+        shapes_TLP2=_outlines(ends_TL22, radii_TL2, shown_T),
+        lights_TLP2=_outlines(lit_TL22, 0.70 * radii_TL2, shown_T),
+        shadows_TLP2=_outlines(*shadow, shown_T),
         colors=colors,
         part_shown_TL=part_shown_TL,
         order_TL=order_TL,
@@ -250,10 +276,18 @@ def _skeleton(look: Look, move: Movement) -> Floats:
     joints_TJ3 = np.zeros((len(move.x_T), len(_JOINTS), 3))
     for name, number in _J.items():
         ahead_T, up_T, aside_T = plane[name]
+        ahead_T, up_T = _tilted(ahead_T, up_T, move.tilt_T)
         joints_TJ3[:, number, 0] = move.x_T + ahead_T * forward_T + aside_T * right_T
         joints_TJ3[:, number, 1] = up_T
         joints_TJ3[:, number, 2] = move.z_T + ahead_T * right_T - aside_T * forward_T
     return joints_TJ3
+
+
+def _tilted(ahead_T: Floats, up_T: Floats, tilt_T: Floats) -> tuple[Floats, Floats]:
+    """Return a point of the body turned about the feet; who has fallen lies on the ground."""
+    turned_T = ahead_T * np.cos(tilt_T) + up_T * np.sin(tilt_T)
+    height_T = up_T * np.cos(tilt_T) - ahead_T * np.sin(tilt_T)
+    return turned_T, np.where(tilt_T > 0, np.maximum(height_T, 0.08), height_T)
 
 
 _Plane = dict[str, tuple[Floats, Floats, Floats]]
@@ -470,18 +504,26 @@ def _on_the_ground(points: Floats) -> Floats:
     return flat
 
 
-def _outlines(ends_TL22: Floats, radii_TL2: Floats) -> NDArray[np.int32]:
-    """Return the outline (T, L, P, 2) of each rounded, tapered bar in fixed-point pixels."""
-    axis_TL2 = ends_TL22[:, :, 1] - ends_TL22[:, :, 0]
-    angle_TL1 = np.arctan2(axis_TL2[..., 1], axis_TL2[..., 0])[..., None]
+def _outlines(
+    ends_TL22: Floats, radii_TL2: Floats, shown_T: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Return the outline (T, L, P, 2) of each rounded, tapered bar in fixed-point pixels.
+
+    Frames in which the figure is not shown stay 0: a clip is longer than most figures are in it.
+    """
+    ends_SL22, radii_SL2 = ends_TL22[shown_T], radii_TL2[shown_T]
+    axis_SL2 = ends_SL22[:, :, 1] - ends_SL22[:, :, 0]
+    angle_SL1 = np.arctan2(axis_SL2[..., 1], axis_SL2[..., 0])[..., None]
     half_turn = np.linspace(-math.pi / 2, math.pi / 2, _CAP_POINTS)
     caps = []
     for end, turn in ((1, 0.0), (0, math.pi)):
-        around = angle_TL1 + turn + half_turn
+        around = angle_SL1 + turn + half_turn
         circle = np.stack([np.cos(around), np.sin(around)], axis=-1)
-        caps.append(ends_TL22[:, :, end, None] + radii_TL2[:, :, end, None, None] * circle)
+        caps.append(ends_SL22[:, :, end, None] + radii_SL2[:, :, end, None, None] * circle)
     outline = np.concatenate(caps, axis=2) * (1 << _FIXED_POINT_BITS)
-    return np.clip(np.rint(outline), -30000, 30000).astype(np.int32)
+    outlines_TLP2 = np.zeros((len(shown_T), *outline.shape[1:]), dtype=np.int32)
+    outlines_TLP2[shown_T] = np.clip(np.rint(outline), -30000, 30000)
+    return outlines_TLP2
 
 
 def _join(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:

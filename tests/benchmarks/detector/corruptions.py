@@ -48,15 +48,46 @@ def night(frames: Frames, seconds_T: NDArray[np.float64], rng: np.random.Generat
 
 def shake(frames: Frames, _seconds_T: NDArray[np.float64], rng: np.random.Generator) -> Frames:
     """Every frame is displaced by up to a pixel either way, independently."""
-    shifted = np.empty_like(frames)
-    for out, frame, (dx, dy) in zip(
-        shifted, frames, rng.uniform(-1, 1, (len(frames), 2)), strict=True
-    ):
-        matrix = np.array([[1, 0, dx], [0, 1, dy]])
-        cv2.warpAffine(
-            frame, matrix, frame.shape[::-1], dst=out, borderMode=cv2.BORDER_REPLICATE
-        )
-    return shifted
+    return _shifted(frames, rng.uniform(-1, 1, (len(frames), 2)))
+
+
+def strong_shake(
+    frames: Frames, _seconds_T: NDArray[np.float64], rng: np.random.Generator
+) -> Frames:
+    """Every frame is displaced by up to four pixels either way, independently."""
+    return _shifted(frames, rng.uniform(-4, 4, (len(frames), 2)))
+
+
+def defocus(
+    frames: Frames, _seconds_T: NDArray[np.float64], _rng: np.random.Generator
+) -> Frames:
+    """Out of focus: blurred by a Gaussian of four pixels."""
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), 4.0) for frame in frames])
+
+
+def rain(frames: Frames, _seconds_T: NDArray[np.float64], rng: np.random.Generator) -> Frames:
+    """Bright slanting streaks, a twentieth of the picture, elsewhere in every frame."""
+    height, width = frames.shape[1:]
+    fallen = frames.copy()
+    for picture in fallen:
+        for x, y in rng.integers(0, (width, height), (height * width // 600, 2)).tolist():
+            cv2.line(picture, (x, y), (x + 3, y + 14), 200, 2)
+        cv2.addWeighted(picture, 0.6, cv2.blur(picture, (3, 3)), 0.4, 0, dst=picture)
+    return fallen
+
+
+def covered(
+    frames: Frames, _seconds_T: NDArray[np.float64], rng: np.random.Generator
+) -> Frames:
+    """Something hangs before the lens: grey, without form, with a little noise."""
+    return _noisy(np.full_like(frames, 90), 1.5, rng)
+
+
+def moved(frames: Frames, _seconds_T: NDArray[np.float64], _rng: np.random.Generator) -> Frames:
+    """Knocked: the camera looks a tenth of the picture aside and a twentieth down."""
+    height, width = frames.shape[1:]
+    aside = np.array([[width / 10, height / 20]]).repeat(len(frames), axis=0)
+    return _shifted(frames, aside, cv2.BORDER_REFLECT)
 
 
 def half_rate(
@@ -92,6 +123,16 @@ def crf_35(
     return decoded
 
 
+def _shifted(
+    frames: Frames, by_T2: NDArray[np.float64], border: int = cv2.BORDER_REPLICATE
+) -> Frames:
+    shifted = np.empty_like(frames)
+    for out, frame, (dx, dy) in zip(shifted, frames, by_T2, strict=True):
+        matrix = np.array([[1, 0, dx], [0, 1, dy]])
+        cv2.warpAffine(frame, matrix, frame.shape[::-1], dst=out, borderMode=border)
+    return shifted
+
+
 def _gained(frames: Frames, gain_T: NDArray[np.float64]) -> Frames:
     return np.clip(frames * gain_T[:, None, None], 0, 255).round().astype(np.uint8)
 
@@ -110,4 +151,11 @@ CORRUPTIONS: dict[str, Corruption] = {
     "1 px shake": shake,
     "half frame rate": half_rate,
     "CRF 35": crf_35,
+    "4 px shake": strong_shake,
+    "defocus": defocus,
+    "rain": rain,
+    "covered lens": covered,
+    "moved camera": moved,
 }
+IN_DOMAIN = ("brightness x0.6", "slow light 30%", "flicker 6%", "half frame rate", "CRF 35")
+"""what a detector must bear; under the others it may say that the camera is out of its domain"""

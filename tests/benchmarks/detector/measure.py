@@ -160,8 +160,8 @@ class Bench:
                 )
                 for a in range(0, len(frames), BATCH)
             )
-            _save(path, concatenate(list(backbone.extract(batches))))
-        return _load(path)
+            save_block(path, concatenate(list(backbone.extract(batches))))
+        return load_block(path)
 
     def frames(self, path: Path, pixels: PixelSpec) -> tuple[np.ndarray, np.ndarray]:
         stored = self.cache / f"{fingerprint([to_dict(pixels), str(path)])}.frames.npz"
@@ -199,7 +199,8 @@ def _alarms(scored: list[tuple[Clip, np.ndarray, FrameScores, list[Event]]]) -> 
     return Figure(alarms * 3600 / seconds, None, None, f" ({alarms} in {seconds:.0f} s)")
 
 
-def _save(path: Path, block: FeatureBlock) -> None:
+def save_block(path: Path, block: FeatureBlock) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     extra = {} if block.place_N2 is None else {"place": block.place_N2, "grid": block.grid}
     np.savez(
         path,
@@ -211,7 +212,7 @@ def _save(path: Path, block: FeatureBlock) -> None:
     )
 
 
-def _load(path: Path) -> FeatureBlock:
+def load_block(path: Path) -> FeatureBlock:
     with np.load(path) as found:
         place = found.get("place")
         grid = (int(found["grid"][0]), int(found["grid"][1])) if place is not None else None
