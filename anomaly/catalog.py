@@ -7,15 +7,14 @@ stores and tables: losing a line costs a second look, never a result.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from anomaly import parquet
 from anomaly.errors import SpecError
 from anomaly.outcome import Outcome
 from anomaly.storage import Root, quote, unquote
@@ -325,16 +324,14 @@ def _with_outcome(row: CatalogRow, outcome: Outcome, facts: Mapping[str, Any]) -
 def _encode(rows: Iterable[CatalogRow | LedgerRow], schema: pa.Schema) -> bytes:
     ordered = sorted(rows, key=lambda row: row.uri)
     columns = {name: [getattr(row, name) for row in ordered] for name in schema.names}
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
-    return sink.getvalue()
+    return parquet.encoded(pa.table(columns, schema=schema))
 
 
 def _decode(data: bytes | None, cls: type[Row]) -> list[Row]:
     if data is None:
         return []
     names = [field.name for field in fields(cls)]
-    table = pq.read_table(io.BytesIO(data), columns=names)
+    table = parquet.decoded(data, names)
     columns = [table[name].to_pylist() for name in names]
     return [
         cls(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)

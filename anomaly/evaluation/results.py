@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from anomaly import parquet
 from anomaly.evaluation.evaluate import Evaluation
 from anomaly.storage import Root
 
@@ -34,7 +33,8 @@ RESULTS_SCHEMA = pa.schema(
 def init_results(root: Root) -> None:
     """Write an empty table where there is none."""
     root.update(
-        RESULTS_KEY, lambda found: None if found else _file(RESULTS_SCHEMA.empty_table())
+        RESULTS_KEY,
+        lambda found: None if found else parquet.encoded(RESULTS_SCHEMA.empty_table()),
     )
 
 
@@ -46,9 +46,7 @@ def record(root: Root, archive: str, checkpoint: str, evaluation: Evaluation) ->
     fresh = _rows(archive, checkpoint, evaluation)
 
     def change(found: bytes | None) -> bytes | None:
-        table = (
-            RESULTS_SCHEMA.empty_table() if found is None else pq.read_table(io.BytesIO(found))
-        )
+        table = RESULTS_SCHEMA.empty_table() if found is None else parquet.decoded(found)
         same = pc.and_(
             pc.and_(
                 pc.equal(table["archive"], archive), pc.equal(table["checkpoint"], checkpoint)
@@ -60,7 +58,7 @@ def record(root: Root, archive: str, checkpoint: str, evaluation: Evaluation) ->
             return None
         merged = pa.concat_tables([table.filter(pc.invert(same)), fresh])
         order = ["archive", "checkpoint", "label_set", "metric"]
-        return _file(merged.sort_by([(name, "ascending") for name in order]))
+        return parquet.encoded(merged.sort_by([(name, "ascending") for name in order]))
 
     root.update(RESULTS_KEY, change)
 
@@ -87,9 +85,3 @@ def _rows(archive: str, checkpoint: str, evaluation: Evaluation) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows, schema=RESULTS_SCHEMA)
-
-
-def _file(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()

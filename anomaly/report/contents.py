@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from anomaly import parquet
 from anomaly.catalog import Catalog, CatalogRow
 from anomaly.evaluation.results import RESULTS_KEY
 from anomaly.scores.tables import Partition, iterate
@@ -197,7 +197,8 @@ def _scores_of(root: Root, partition: Partition, videos: list[str]) -> pa.Table:
     data = root.read(partition.key("scores"))
     if data is None:
         return pa.table({name: [] for name in columns})
-    return pq.read_table(io.BytesIO(data), columns=columns, filters=[("video", "in", videos)])
+    table = parquet.decoded(data, columns)
+    return table.filter(pc.is_in(table["video"], pa.array(videos, pa.string())))
 
 
 def _bad_files(root: Root, archive: str, rows: Iterable[CatalogRow]) -> Iterable[BadFile]:
@@ -220,7 +221,7 @@ def _lost(row: CatalogRow) -> str:
 
 def _evaluations(root: Root, archive: str, checkpoint: str) -> list[dict[str, Any]]:
     data = root.read(RESULTS_KEY)
-    rows = [] if data is None else pq.read_table(io.BytesIO(data)).to_pylist()
+    rows = [] if data is None else parquet.decoded(data).to_pylist()
     return [row for row in rows if (row["archive"], row["checkpoint"]) == (archive, checkpoint)]
 
 

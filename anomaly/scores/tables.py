@@ -12,7 +12,6 @@ scores: a video counts as scored once its scores are there.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,8 +21,8 @@ from typing import Literal, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from anomaly import parquet
 from anomaly.errors import StoreError
 from anomaly.scores import FrameScores
 from anomaly.scores.events import Event
@@ -218,7 +217,7 @@ def stored_videos(
 ) -> dict[str, StoredVideo]:
     """Return what one camera-day holds, video by video; empty without a file."""
     data = root.read(partition.key(table))
-    return {} if data is None else _provenance(pq.read_schema(io.BytesIO(data)))
+    return {} if data is None else _provenance(parquet.metadata(data))
 
 
 def partitions(
@@ -313,7 +312,7 @@ def _by_video(data: bytes, key: str) -> dict[str, pa.Table]:
     table = _parsed(data, key)
     videos: dict[str, pa.Table] = {}
     start = 0
-    for video, stored in _provenance(table.schema).items():
+    for video, stored in _provenance(table.schema.metadata).items():
         videos[video] = table.slice(start, stored.rows).replace_schema_metadata(None)
         start += stored.rows
     return videos
@@ -321,15 +320,15 @@ def _by_video(data: bytes, key: str) -> dict[str, pa.Table]:
 
 def _parsed(data: bytes, key: str, columns: Sequence[str] | None = None) -> pa.Table:
     try:
-        return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns)
+        return parquet.decoded(data, columns)
     except pa.ArrowInvalid as error:
         raise StoreError(
             f"{key} is damaged ({error}). Delete the file and score its videos again."
         ) from error
 
 
-def _provenance(schema: pa.Schema) -> dict[str, StoredVideo]:
-    stored = json.loads((schema.metadata or {}).get(_VIDEOS, b"{}"))
+def _provenance(metadata: Mapping[bytes, bytes] | None) -> dict[str, StoredVideo]:
+    stored = json.loads((metadata or {}).get(_VIDEOS, b"{}"))
     return {video: StoredVideo(**facts) for video, facts in stored.items()}
 
 
@@ -339,11 +338,8 @@ def _file(videos: Mapping[str, pa.Table], schema: pa.Schema) -> bytes:
     stored = {video: asdict(_stored(rows)) for video, rows in ordered.items()}
     table = pa.concat_tables([schema.empty_table(), *ordered.values()]).combine_chunks()
     table = table.replace_schema_metadata({_VIDEOS: canonical_json(stored).encode()})
-    sink = io.BytesIO()
-    pq.write_table(
+    return parquet.encoded(
         table,
-        sink,
-        compression="zstd",
         row_group_size=ROW_GROUP_ROWS,
         use_dictionary=[field.name for field in schema if pa.types.is_string(field.type)],
         column_encoding={
@@ -352,7 +348,6 @@ def _file(videos: Mapping[str, pa.Table], schema: pa.Schema) -> bytes:
             if (encoding := _ENCODINGS.get(field.type)) is not None
         },
     )
-    return sink.getvalue()
 
 
 _ENCODINGS = {pa.float64(): "BYTE_STREAM_SPLIT", pa.int64(): "DELTA_BINARY_PACKED"}
