@@ -1,26 +1,27 @@
 """From one video file to stored features: spool, hash, decode, describe, store.
 
 Everything is done once: a group that is complete is skipped, one that another process writes is waited
-for, and one whose writer was killed is written anew.
+for, and one whose writer was killed is written anew. Recipes that want the same pixels share one decode.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomaly.errors import SpecError, StoreError, TransientError, VideoError
-from anomaly.features import Backbone, FeatureSpec, recipe_of
+from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of
 from anomaly.features.backbones import backbones
-from anomaly.features.store import FeatureGroup, FeatureStore, group_key
+from anomaly.features.store import FeatureGroup, FeatureStore, FeatureWriter, group_key
 from anomaly.outcome import Outcome
 from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
 from anomaly.storage import Root
@@ -76,7 +77,8 @@ def extract_video(
     job = _Job(FeatureStore(root), file, decoding or _decode_process(), wait_seconds)
     try:
         with local_copy(file) as (path, content):
-            outcome = _outcome(file, content, [job.extract(r, path, content) for r in recipes])
+            groups, written = job.extract(recipes, path, content)
+            outcome = _outcome(file, content, groups[0], written)
     except TransientError as error:
         code = getattr(error, "code", "transient")
         outcome = Outcome(uri=file.uri, status="failed", code=code, message=str(error))
@@ -93,45 +95,71 @@ class _Job:
     wait_seconds: float
 
     def extract(
-        self, recipe: FeatureSpec, path: Path, content: str
-    ) -> tuple[FeatureGroup, int]:
-        """Return the stored features, and how many bytes were written for them now."""
+        self, recipes: Sequence[FeatureSpec], path: Path, content: str
+    ) -> tuple[list[FeatureGroup], int]:
+        """Return the stored features of each recipe, and how many bytes were written for them now."""
         give_up = time.monotonic() + self.wait_seconds
-        while (group := self.store.open(recipe, content)) is None:
-            with self.store.root.lease(group_key(recipe, content)) as held:
-                group = self.store.open(recipe, content)
-                if held and group is None:
-                    group = self._decode(recipe, path, content)
-                    return group, self.store.root.size(group.key)
+        written = 0
+        while True:
+            found = [(recipe, self.store.open(recipe, content)) for recipe in recipes]
+            missing = [recipe for recipe, group in found if group is None]
+            if not missing:
+                return [group for _, group in found if group is not None], written
+            if n_bytes := self._extract_ours(missing, path, content):
+                written += n_bytes
+                continue
             if time.monotonic() > give_up:
                 raise _LeasedElsewhereError(
                     f"{self.file.uri}: another process is extracting the same video; it was waited for "
                     f"{self.wait_seconds:g} s. The next run looks again."
                 )
             time.sleep(_POLL_SECONDS)
-        return group, 0
 
-    def _decode(self, recipe: FeatureSpec, path: Path, content: str) -> FeatureGroup:
-        backbone = _backbone(canonical_json(recipe))
+    def _extract_ours(self, recipes: Sequence[FeatureSpec], path: Path, content: str) -> int:
+        """Extract those that no other process is at; return the bytes written."""
+        with contextlib.ExitStack() as leases:
+            ours = [
+                recipe
+                for recipe in recipes
+                if leases.enter_context(self.store.root.lease(group_key(recipe, content)))
+                and self.store.open(recipe, content) is None
+            ]
+            groups = [
+                group
+                for alike in _by_pixels(ours)
+                for group in self._decode(alike, path, content)
+            ]
+            return sum(self.store.root.size(group.key) for group in groups)
 
-        def read(stream: FrameStream) -> FeatureGroup:
-            return self._write(stream, backbone, recipe, content)
+    def _decode(
+        self, recipes: Sequence[FeatureSpec], path: Path, content: str
+    ) -> list[FeatureGroup]:
+        """Extract recipes that want the same pixels: the video is decoded once for all of them."""
+        built = [_backbone(canonical_json(recipe)) for recipe in recipes]
+
+        def read(stream: FrameStream) -> list[FeatureGroup]:
+            return self._write(stream, built, recipes, content)
 
         return self.decoding.decode(
-            path, self.file.kind, recipe.pixels, read, decoder=recipe.decoder
+            path, self.file.kind, recipes[0].pixels, read, decoder=recipes[0].decoder
         )
 
     def _write(
-        self, stream: FrameStream, backbone: Backbone, recipe: FeatureSpec, content: str
-    ) -> FeatureGroup:
-        writer = self.store.writer(recipe, content)
+        self,
+        stream: FrameStream,
+        built: Sequence[Backbone],
+        recipes: Sequence[FeatureSpec],
+        content: str,
+    ) -> list[FeatureGroup]:
+        writers = [self.store.writer(recipe, content) for recipe in recipes]
         try:
-            for block in backbone.extract(_lit(stream, writer.append_light)):
-                writer.append(block)
-            self._check(writer.n_rows)
-            return writer.close(stream.report)
+            for number, block in in_turn(built, _lit(stream, writers)):
+                writers[number].append(block)
+            self._check(writers[0].n_rows)
+            return [writer.close(stream.report) for writer in writers]
         except (VideoError, StoreError, _ChangingError):
-            writer.discard()
+            for writer in writers:
+                writer.discard()
             raise
 
     def _check(self, n_rows: int) -> None:
@@ -141,10 +169,53 @@ class _Job:
             raise _changing(self.file)
 
 
+def in_turn(
+    built: Sequence[Backbone], batches: Iterable[FrameBatch]
+) -> Iterator[tuple[int, FeatureBlock]]:
+    """Run several backbones over one stream of frames; yield (number of the backbone, its next block).
+
+    The one that is furthest behind goes next, so no more frames are held than the backbone with the
+    longest blocks takes for one of them.
+    """
+    source = iter(batches)
+    waiting: list[deque[FrameBatch]] = [deque() for _ in built]
+
+    def taken(own: deque[FrameBatch]) -> Iterator[FrameBatch]:
+        while True:
+            if not own:
+                batch = next(source, None)
+                if batch is None:
+                    return
+                for queue in waiting:
+                    queue.append(batch)
+            yield own.popleft()
+
+    running = {
+        number: backbone.extract(taken(waiting[number]))
+        for number, backbone in enumerate(built)
+    }
+    while running:
+        number = max(running, key=lambda one: len(waiting[one]))
+        block = next(running[number], None)
+        if block is None:
+            del running[number]
+        else:
+            yield number, block
+
+
+def _by_pixels(recipes: Iterable[FeatureSpec]) -> list[list[FeatureSpec]]:
+    """Group recipes that one pass of one decoder can feed."""
+    alike: dict[str, list[FeatureSpec]] = {}
+    for recipe in recipes:
+        key = canonical_json([recipe.decoder, to_dict(recipe.pixels)])
+        alike.setdefault(key, []).append(recipe)
+    return list(alike.values())
+
+
 def _lit(
-    batches: Iterable[FrameBatch], tell: Callable[[NDArray[np.float32]], None]
+    batches: Iterable[FrameBatch], writers: Sequence[FeatureWriter]
 ) -> Iterator[FrameBatch]:
-    """Hand frames on, telling the brightness of each and its mean absolute change since the last."""
+    """Hand frames on, telling writers the brightness of each and its mean change since the last."""
     import cv2
 
     before = None
@@ -154,15 +225,12 @@ def _lit(
             change = 0.0 if before is None else cv2.norm(picture, before, cv2.NORM_L1)
             light[:] = cv2.norm(picture, cv2.NORM_L1) / picture.size, change / picture.size
             before = picture
-        tell(light_B2)
+        for writer in writers:
+            writer.append_light(light_B2)
         yield batch
 
 
-def _outcome(
-    file: VideoFile, content: str, stored: Sequence[tuple[FeatureGroup, int]]
-) -> Outcome:
-    written = sum(n_bytes for _, n_bytes in stored)
-    group = stored[0][0]
+def _outcome(file: VideoFile, content: str, group: FeatureGroup, written: int) -> Outcome:
     lost = int(group.attributes["n_damaged"])
     outcome = Outcome(
         uri=file.uri,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,18 +20,20 @@ import pytest
 import anomaly.features.extract as extract_module
 from anomaly.errors import SpecError
 from anomaly.features import FeatureSpec, recipe
-from anomaly.features.extract import extract_video
+from anomaly.features.backbones import backbones
+from anomaly.features.extract import extract_video, in_turn
 from anomaly.features.store import FeatureStore, group_key
 from anomaly.storage import Root, open_root
-from anomaly.video import ArchiveSpec, VideoFile
+from anomaly.video import ArchiveSpec, FrameBatch, VideoFile
 from anomaly.video.archive import find
-from anomaly.video.decode import DecodeProcess
+from anomaly.video.decode import DecodeProcess, FrameStream
 
 MakeVideo = Callable[..., Path]
 
 EXTRACT = """
 import pickle, sys
-from anomaly.features.extract import extract_video
+from anomaly.features.backbones import backbones
+from anomaly.features.extract import extract_video, in_turn
 from anomaly.storage import open_root
 file, recipes = pickle.loads(bytes.fromhex(sys.argv[2]))
 print("ready", flush=True)
@@ -142,6 +145,89 @@ def test_a_second_recipe_is_added_without_touching_the_first(
     assert group is not None
     assert group.index_T().tolist() == list(range(0, 30, 3))
     assert group.n_frames == 30
+
+
+class CountingDecodes(DecodeProcess):
+    """A decode process that counts how often it was given a video."""
+
+    n_passes = 0
+
+    def frames(self, *arguments: Any, **more: Any) -> FrameStream:
+        self.n_passes += 1
+        return super().frames(*arguments, **more)
+
+
+SMALL = {"model": "test_vit", "weights": "random:0"}
+
+
+def test_recipes_that_want_the_same_pixels_share_one_decode_and_change_no_bit(
+    archive: Path, root: Root, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    make_video(archive / "a.mp4", frames=80)
+    gray = [recipe("motion"), recipe("static"), recipe("motion", {"smoothing_seconds": 0.0})]
+    colour = [recipe("timm_frames", SMALL), recipe("timm_frames", {**SMALL, "grid": 2})]
+    with CountingDecodes() as decoding:
+        outcome = extract_video(root, look(archive), [*gray, *colour], decoding=decoding)
+        assert decoding.n_passes == 2
+        alone = open_root(str(tmp_path / "alone"))
+        written = [
+            extract_video(alone, look(archive), [one], decoding=decoding).bytes_written
+            for one in (*gray, *colour)
+        ]
+    assert outcome.status == "ok"
+    assert outcome.bytes_written == pytest.approx(sum(written), rel=0.01)
+    assert snapshot(tmp_path / "root") == snapshot(tmp_path / "alone")
+
+
+def test_only_missing_recipes_are_extracted_and_those_of_others_are_waited_for(
+    archive: Path, root: Root, make_video: MakeVideo, motion: FeatureSpec, tmp_path: Path
+) -> None:
+    make_video(archive / "a.mp4")
+    file, static = look(archive), recipe("static")
+    content = extract_video(open_root(f"{root.url}-other"), file, [motion]).content
+    with root.lease(group_key(motion, content)) as held:
+        assert held
+        outcome = extract_video(root, file, [motion, static], wait_seconds=0.0)
+    assert (outcome.status, outcome.code) == ("failed", "leased")
+    assert FeatureStore(root).open(static, content) is not None
+    with CountingDecodes() as decoding:
+        assert extract_video(root, file, [motion, static], decoding=decoding).status == "ok"
+        assert decoding.n_passes == 1
+
+
+def test_backbones_that_share_a_stream_hold_few_frames_whatever_their_blocks() -> None:
+    import weakref
+
+    born, gone, most = 0, [], 0
+
+    def stream(n_batches: int) -> Iterator[FrameBatch]:
+        nonlocal born, most
+        for number in range(n_batches):
+            pixels = np.zeros((4, 32, 32, 1), np.uint8)
+            weakref.finalize(pixels, gone.append, number)
+            born += 1
+            most = max(most, born - len(gone))
+            index = np.arange(4 * number, 4 * number + 4)
+            yield FrameBatch(pixels, index, index / 25.0)
+
+    built = [backbones().get(name).build({}) for name in ("motion", "static")]
+    built.append(backbones().get("motion").build({"smoothing_seconds": 2.0}))
+    rows = [0, 0, 0]
+    for number, block in in_turn(built, stream(500)):
+        rows[number] += len(block)
+    assert rows == [2000] * 3
+    assert most <= (256 + 64) // 4 + 4
+
+
+def test_a_file_that_is_bad_leaves_nothing_of_any_recipe(
+    archive: Path, root: Root, make_video: MakeVideo, motion: FeatureSpec
+) -> None:
+    path = make_video(archive / "a.mp4", frames=200)
+    listed = look(archive)
+    os.utime(path, (1, 1))
+    outcome = extract_video(root, listed, [motion, recipe("static")])
+    assert (outcome.status, outcome.code) == ("failed", "changing")
+    assert not [key for key in root.keys("features") if not key.endswith("recipe.json")]
 
 
 @pytest.mark.parametrize(
