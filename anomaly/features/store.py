@@ -7,7 +7,9 @@
         place         (N, 2)  grid row and column of each cell                  } backbones
         frame_index   (T,)    source frame of each row
         seconds       (T,)    presentation time from the first frame
-        light         (T, 2)  brightness, and its mean absolute change since the row before
+        picture       (T, 6)  what each picture is like: columns `features.picture.STATISTICS`
+        views         (V, H, W)  a small grey picture of every five seconds
+        view_seconds  (V,)    when each view begins
 
 A group without `complete` is invisible and is written anew from its start.
 """
@@ -27,6 +29,7 @@ from typing_extensions import override
 
 from anomaly.errors import StoreError, TransientError
 from anomaly.features import FeatureBlock, FeatureSpec
+from anomaly.features.picture import Picture
 from anomaly.shapes import expect
 from anomaly.spec import fingerprint, to_dict
 from anomaly.storage import Root
@@ -163,11 +166,28 @@ class FeatureGroup:
 
     def brightness_T(self) -> NDArray[np.float32]:
         """Return the mean brightness of each row's picture, shape (T,), 0 to 255."""
-        return self._columns["light"].read(0, self.n_rows)[:, 0]
+        return self._light_T2()[:, 0]
 
     def difference_T(self) -> NDArray[np.float32]:
         """Return the mean absolute change since the row before, shape (T,), 0 to 255; first 0."""
-        return self._columns["light"].read(0, self.n_rows)[:, 1]
+        return self._light_T2()[:, 1]
+
+    def picture(self) -> Picture | None:
+        """Return what the camera's picture was like; None where it was not measured."""
+        if "views" not in self._columns:
+            return None
+        views, begins = self._columns["views"], self._columns["view_seconds"]
+        n_views = begins.array.shape[0]
+        return Picture(
+            self._columns["picture"].read(0, self.n_rows),
+            views.read(0, n_views),
+            begins.read(0, n_views),
+        )
+
+    def _light_T2(self) -> NDArray[np.float32]:
+        """Return brightness and change of each row; older groups hold nothing else of the picture."""
+        name = "picture" if "picture" in self._columns else "light"
+        return self._columns[name].read(0, self.n_rows)[:, :2]
 
     def read(self, start: int, stop: int) -> FeatureBlock:
         """Return rows `start` to `stop` (half-open); values come back as float32.
@@ -280,6 +300,13 @@ class FeatureWriter:
     def append_light(self, light_T2: NDArray[np.float32]) -> None:
         """Add (brightness, change) of the next rows, which may run ahead of the features."""
         self._put("light", light_T2)
+
+    def append_picture(self, picture: Picture) -> None:
+        """Add what the pictures of the next rows are like, which may run ahead of the features."""
+        self._put("picture", picture.statistics_TK)
+        if len(picture.views_VHW):
+            self._put("views", picture.views_VHW)
+            self._put("view_seconds", picture.view_seconds_V)
 
     def close(self, report: DecodeReport) -> FeatureGroup:
         """Write the rest and make the group visible, whole.

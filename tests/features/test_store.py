@@ -17,6 +17,7 @@ import pytest
 import anomaly.features.store as store_module
 from anomaly.errors import StoreError, TransientError
 from anomaly.features import FeatureBlock, FeatureSpec, concatenate, vector_block
+from anomaly.features.picture import STATISTICS, Picture
 from anomaly.features.store import FeatureGroup, FeatureStore, group_key
 from anomaly.storage import Root, open_root
 from anomaly.video import DecodeReport, PixelSpec, Video
@@ -76,6 +77,11 @@ def grid_block(n_rows: int, seed: int, first: int = 0, empty: bool = False) -> F
     return FeatureBlock(index, index / 25, values, offsets, places, (9, 9))
 
 
+def picture(n_rows: int) -> Picture:
+    views = np.full((2, 6, 8), 7, np.uint8)
+    return Picture(np.ones((n_rows, len(STATISTICS)), np.float32), views, np.arange(2.0))
+
+
 def vectors(n_rows: int, seed: int, first: int = 0) -> FeatureBlock:
     values = np.random.default_rng(seed).normal(size=(n_rows, 5)).astype(np.float16)
     index = np.arange(first, first + n_rows)
@@ -85,7 +91,7 @@ def vectors(n_rows: int, seed: int, first: int = 0) -> FeatureBlock:
 def write(root: Root, blocks: list[FeatureBlock], content: str = "c") -> FeatureGroup:
     writer = FeatureStore(root).writer(spec_of(), content)
     for block in blocks:
-        writer.append_light(np.ones((len(block), 2), np.float32))
+        writer.append_picture(picture(len(block)))
         writer.append(block)
     return writer.close(report(sum(len(block) for block in blocks)))
 
@@ -286,9 +292,8 @@ def test_plain_zarr_opens_a_group_with_consolidated_metadata(tmp_path: Path) -> 
 
     group = write(open_root(str(tmp_path)), [grid_block(5, 0)])
     opened = zarr.open_consolidated(str(tmp_path / group.key))
-    assert sorted(opened.array_keys()) == sorted(
-        ["features", "offsets", "place", "frame_index", "seconds", "light"]
-    )
+    of_cells, of_rows = {"features", "place"}, {"offsets", "frame_index", "seconds", "picture"}
+    assert set(opened.array_keys()) == of_cells | of_rows | {"views", "view_seconds"}
     assert opened.attrs["complete"] is True
     assert json.loads((tmp_path / group.key / "zarr.json").read_text())["zarr_format"] == 3
 
