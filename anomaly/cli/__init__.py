@@ -19,7 +19,7 @@ from typing_extensions import override
 
 VERBS = {
     "demo": "Make a small archive, run everything over it, open the report.",
-    "scan": "What is in the archive, what is new, what is broken.",
+    "scan": "What is in the archive, what is new, what is broken, how long it would take.",
     "extract": "Store the features of every video that has none yet.",
     "train": "Fit a detector on normal (or labelled) videos.",
     "score": "Give every frame of every video a score; find events.",

@@ -56,6 +56,10 @@ class FeatureStore:
             found = pool.map(lambda key: _attributes(self.root, key), keys)
             return {c for c, facts in zip(contents, found, strict=True) if _is_complete(facts)}
 
+    def contents(self, recipe: FeatureSpec) -> set[str]:
+        """Return the contents that have a group of this recipe, incomplete ones too; one listing."""
+        return set(self.root.folders(recipe_key(recipe)))
+
     def writer(self, recipe: FeatureSpec, content: str) -> FeatureWriter:
         """Begin a group, wiping what an earlier writer left; call under a lease on its key.
 

@@ -14,6 +14,7 @@ from anomaly.features.extract import extract_video
 from anomaly.features.store import FeatureStore
 from anomaly.outcome import Outcome
 from anomaly.storage import open_root
+from anomaly.verbs.forecast import Forecast, known_forecast
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
@@ -41,6 +42,8 @@ class ExtractSummary:
     seconds: float
     known_bad: frozenset[str] = frozenset()
     """videos that were in quarantine before and were left alone"""
+    forecast: Forecast | None = None
+    """what was expected of the videos that were to be extracted; None where no pace was known"""
 
     @property
     def contents(self) -> dict[str, str]:
@@ -67,11 +70,28 @@ class ExtractSummary:
             "frames_lost": sum(outcome.frames_lost for outcome in self.outcomes),
             "bytes_written": sum(outcome.bytes_written for outcome in self.outcomes),
             "seconds": round(self.seconds, 3),
+            "forecast": self._against_forecast(),
             **{s: counts[s] for s in ("ok", "skipped", "partial", "quarantined", "failed")},
             "troubled": [
                 {"video": o.uri, "status": o.status, "code": o.code, "message": o.message}
                 for o in self.troubled
             ],
+        }
+
+    def _against_forecast(self) -> dict[str, Any] | None:
+        """Return what was expected beside what it came to; seconds are those of all workers together."""
+        if self.forecast is None:
+            return None
+        done = [outcome for outcome in self.outcomes if outcome.seconds]
+        expected, actual = self.forecast.work_hours * 3600, sum(o.seconds for o in done)
+        return {
+            "work_seconds": round(expected, 1),
+            "actual_work_seconds": round(actual, 1),
+            "actual_over_forecast": round(actual / expected, 3) if expected else None,
+            "hours": round(self.forecast.hours, 4),
+            "actual_hours": round(sum(o.duration_seconds for o in done) / 3600, 4),
+            "bytes_written": self.forecast.bytes_written,
+            "actual_bytes_written": sum(o.bytes_written for o in done),
         }
 
 
@@ -124,6 +144,7 @@ def extract_missing(
     done, jobs = _deal(seen, files, recipes)
     recorder = _Recorder(seen, recipes[0])
     outcomes = list(done)
+    expected = known_forecast(seen, [job.file for job in jobs], recipes)
     try:
         for outcome in fan_out(extract_job, jobs, label="extract"):
             outcomes.append(outcome)
@@ -136,6 +157,7 @@ def extract_missing(
         recipes=tuple(recipes),
         seconds=time.monotonic() - begun,
         known_bad=frozenset(o.uri for o in done if o.status == "quarantined"),
+        forecast=expected,
     )
 
 

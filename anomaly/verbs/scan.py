@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from anomaly.catalog import CatalogRow
+from anomaly.fanout import FanOut, one_by_one
+from anomaly.verbs.forecast import Forecast, ForecastRequest, forecast
 from anomaly.verbs.look import look
 from anomaly.video import ArchiveSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanSummary:
-    """What one look at an archive shows; nothing of a video was read for it."""
+    """What one look at an archive shows; only for the forecast some videos were read."""
 
     archive: str
     rows: tuple[CatalogRow, ...]
+    forecast: Forecast | None = None
+    """what extracting the new videos would come to; None when that was not asked for, or not found out"""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
@@ -31,17 +35,28 @@ class ScanSummary:
             ),
             "new": statuses["found"],
             **{status: statuses[status] for status in ("ok", "partial", "quarantined")},
+            "forecast": None if self.forecast is None else self.forecast.to_json(),
             "cameras": dict(sorted(cameras.items())),
             "dates": [min(dates), max(dates)] if (dates := _dates(self.rows)) else None,
             "quarantine": quarantine(self.rows),
         }
 
 
-def scan(root: str, archive: ArchiveSpec) -> ScanSummary:
-    """Look at the archive and bring the catalog up to date; reads no video."""
+def scan(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    request: ForecastRequest | None = None,
+    fan_out: FanOut = one_by_one,
+) -> ScanSummary:
+    """Look at the archive and bring the catalog up to date; reads videos for a forecast alone.
+
+    With a `request`, the new files' extraction is forecast from some of them, in 20 seconds at most.
+    """
     seen = look(root, archive)
-    rows = (seen.rows[file.uri] for file in seen.files)
-    return ScanSummary(archive=seen.archive, rows=tuple(rows))
+    rows = tuple(seen.rows[file.uri] for file in seen.files)
+    ahead = None if request is None else forecast(seen, request, fan_out=fan_out)
+    return ScanSummary(archive=seen.archive, rows=rows, forecast=ahead)
 
 
 def quarantine(rows: tuple[CatalogRow, ...]) -> list[dict[str, str]]:

@@ -111,6 +111,8 @@ class DecodeProcess:
     def __init__(self, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Prepare; `timeout_seconds` without progress count as a hang."""
         self.timeout_seconds = timeout_seconds
+        self.most_seconds: float | None = None
+        """decode each video for so long and then call it over; the report tells its whole length"""
         self._child: _Child | None = None
 
     def __enter__(self) -> Self:
@@ -218,6 +220,7 @@ class DecodeProcess:
             "pixels": to_dict(pixels),
             "decoder": decoder,
             "batch": batch,
+            "most_seconds": self.most_seconds,
         }
         with contextlib.closing(self._answers(request, decoder)) as answers:
             for header, frames in answers:

@@ -70,10 +70,14 @@ def _serve(
         answers.put(lambda: send(connection, {"kind": "video", "video": video}))
         return
     decoder = decoders().get(request["decoder"])(_Beat(connection, answers))
+    most_seconds = request["most_seconds"]
+    begun = time.monotonic()
     for batch in decoder.frames(
         path, from_dict(PixelSpec, request["pixels"]), request["batch"]
     ):
         answers.put(lambda batch=batch: send_batch(connection, batch))  # type: ignore[misc]
+        if most_seconds is not None and time.monotonic() - begun > most_seconds:
+            break
     report = to_dict(decoder.report())
     answers.put(lambda: send(connection, {"kind": "report", "report": report}))
 
