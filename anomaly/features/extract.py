@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from anomaly.errors import SpecError, StoreError, TransientError, VideoError
 from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of
 from anomaly.features.backbones import backbones
+from anomaly.features.picture import Picture, PictureMeter
 from anomaly.features.store import FeatureGroup, FeatureStore, FeatureWriter, group_key
 from anomaly.outcome import Outcome
 from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
@@ -153,7 +152,7 @@ class _Job:
     ) -> list[FeatureGroup]:
         writers = [self.store.writer(recipe, content) for recipe in recipes]
         try:
-            for number, block in in_turn(built, _lit(stream, writers)):
+            for number, block in in_turn(built, _pictured(stream, writers)):
                 writers[number].append(block)
             self._check(writers[0].n_rows)
             return [writer.close(stream.report) for writer in writers]
@@ -212,22 +211,20 @@ def _by_pixels(recipes: Iterable[FeatureSpec]) -> list[list[FeatureSpec]]:
     return list(alike.values())
 
 
-def _lit(
+def _pictured(
     batches: Iterable[FrameBatch], writers: Sequence[FeatureWriter]
 ) -> Iterator[FrameBatch]:
-    """Hand frames on, telling writers the brightness of each and its mean change since the last."""
-    import cv2
+    """Hand frames on, telling writers what their pictures are like."""
+    meter = PictureMeter()
 
-    before = None
-    for batch in batches:
-        light_B2 = np.zeros((len(batch), 2), dtype=np.float32)
-        for light, picture in zip(light_B2, batch.pixels_BHWC, strict=True):
-            change = 0.0 if before is None else cv2.norm(picture, before, cv2.NORM_L1)
-            light[:] = cv2.norm(picture, cv2.NORM_L1) / picture.size, change / picture.size
-            before = picture
+    def tell(picture: Picture) -> None:
         for writer in writers:
-            writer.append_light(light_B2)
+            writer.append_picture(picture)
+
+    for batch in batches:
+        tell(meter.measure(batch))
         yield batch
+    tell(meter.finish())
 
 
 def _outcome(file: VideoFile, content: str, group: FeatureGroup, written: int) -> Outcome:

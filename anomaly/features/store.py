@@ -301,10 +301,6 @@ class FeatureWriter:
         self.n_rows += len(block)
         self.n_cells += len(block.values_ND)
 
-    def append_light(self, light_T2: NDArray[np.float32]) -> None:
-        """Add (brightness, change) of the next rows, which may run ahead of the features."""
-        self._put("light", light_T2)
-
     def append_picture(self, picture: Picture) -> None:
         """Add what the pictures of the next rows are like, which may run ahead of the features."""
         self._put("picture", picture.statistics_TK)

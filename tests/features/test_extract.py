@@ -118,6 +118,9 @@ def test_light_of_each_row_is_brightness_and_change_of_its_picture(
     np.testing.assert_allclose(group.brightness_T(), pictures.mean((1, 2, 3)), rtol=1e-5)
     changes = np.abs(np.diff(pictures, axis=0)).mean((1, 2, 3))
     np.testing.assert_allclose(group.difference_T(), [0, *changes], rtol=1e-5)
+    picture = group.picture()
+    assert picture is not None
+    assert (len(picture.statistics_TK), len(picture.views_VHW)) == (6, 1)
 
 
 def test_a_copy_and_a_renamed_video_are_recognised(
