@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anomaly import parquet
 from anomaly.catalog import Catalog, CatalogRow
 from anomaly.evaluation.results import RESULTS_KEY
-from anomaly.scores.tables import Partition, iterate
+from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import Root
 
 TIMELINE_BINS = 240
@@ -113,11 +113,14 @@ def gather(
     catalog = Catalog(root, archive)
     rows = catalog.rows()
     scored = [row for row in catalog.scored(checkpoint).values() if not row.date < since]
+    eventful = {(row.camera, row.date) for row in scored if row.n_events}
     found = [
         (partition, row)
-        for partition, table in iterate(root, archive, checkpoint, "events")
-        if not partition.date < since
-        for row in table.to_pylist()
+        for partition in (
+            Partition(archive=archive, checkpoint=checkpoint, camera=camera, date=date)
+            for camera, date in sorted(eventful)
+        )
+        for row in read_partition(root, partition, "events").to_pylist()
     ]
     found.sort(key=lambda pair: (-pair[1]["score"], pair[1]["event_id"]))
     shown = found[:max_events]
@@ -193,11 +196,7 @@ def _timelines(
 
 
 def _scores_of(root: Root, partition: Partition, videos: list[str]) -> pa.Table:
-    columns = ["video", "seconds", "score"]
-    data = root.read(partition.key("scores"))
-    if data is None:
-        return pa.table({name: [] for name in columns})
-    table = parquet.decoded(data, columns)
+    table = read_partition(root, partition, columns=["video", "seconds", "score"])
     return table.filter(pc.is_in(table["video"], pa.array(videos, pa.string())))
 
 

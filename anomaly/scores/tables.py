@@ -238,9 +238,26 @@ def iterate(
 ) -> Iterator[tuple[Partition, pa.Table]]:
     """Yield camera-days one at a time, each as it was at one moment."""
     for partition in partitions(root, archive, checkpoint, table):
-        data = root.read(partition.key(table))
-        if data is not None:
-            yield partition, _parsed(data, partition.key(table), columns)
+        yield partition, read_partition(root, partition, table, columns=columns)
+
+
+def read_partition(
+    root: Root,
+    partition: Partition,
+    table: TableName = "scores",
+    *,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Return the rows of one camera-day; none where nothing has been written.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    data = root.read(partition.key(table))
+    if data is None:
+        empty = _SCHEMAS[table].empty_table()
+        return empty if columns is None else empty.select(list(columns))
+    return _parsed(data, partition.key(table), columns)
 
 
 def read_scores(

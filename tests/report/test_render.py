@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly.catalog import init_catalog
+from anomaly.catalog import Catalog, init_catalog
 from anomaly.errors import SpecError
 from anomaly.report import CLIP_SECONDS, clip_span
 from anomaly.report import render as module
@@ -201,6 +201,10 @@ def test_two_hundred_events_stay_under_ten_megabytes(scanned: Any, tmp_path: Pat
     many = replace(partition, date="2026-03-05")
     assert isinstance(many, Partition)
     merge_events(root, many, {"many.mp4": table.from_pylist(rows, schema=table.schema)})
+    catalog = Catalog(root, "site & co")
+    known = next(iter(catalog.scored("knn-1").values()))
+    scored = replace(known, uri="many.mp4", camera=many.camera, date=many.date, n_events=250)
+    catalog.record_scored("knn-1", [scored])
     page = root.read(render(root, "site & co", "knn-1")) or b""
     assert page.count(b'class="card"') == 200
     assert len(page) < 10_000_000
