@@ -92,6 +92,11 @@ class PixelSpec:
     filter: Literal["area", "bilinear", "bicubic", "lanczos"] = "area"
     stride: int = 1
     """keep frames whose index is a multiple of it"""
+    frames: Literal["all", "key"] = "all"
+    """key: only frames that are stored whole, which takes a fraction of the time"""
+    bad_frames: Literal["skip", "repeat", "fail"] = "skip"
+    """what becomes of a frame that cannot be decoded: a hole in the numbers, the picture before it once
+    more, or the end of the video, which is then bad as a whole"""
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Return (height, width) in pixels of what is handed out for a picture of the given size."""

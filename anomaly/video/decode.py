@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
@@ -40,6 +41,13 @@ T = TypeVar("T")
 Kind = Literal["file", "frames"]
 
 TIMEOUT_SECONDS = 20.0
+_LEAST_BUDGET_SECONDS = 60.0
+_BUDGET_TIMES = 20.0
+"""a video may take so many times as long as its pixels took on average in the videos before it"""
+_SLOWEST = 0.05
+"""seconds a megapixel taken for the average before there is one; a tenth of the usual speed"""
+_ENOUGH_MEGAPIXELS = 100.0
+"""fewer tell no speed"""
 _START_SECONDS = 120.0
 _REAP_SECONDS = 5.0
 _OTHER_DECODER = {"pyav": "decord", "decord": "pyav"}
@@ -51,7 +59,7 @@ _CHILD_CODE = (
 
 
 class DecoderDied(VideoError):  # noqa: N818 - an event at the decoder, which a reader may survive
-    """The decode process hung (`hang`) or ended (`crash`) while it read a video.
+    """The decode process hung (`hang`), ended (`crash`) or went on and on (`too_slow`) with a video.
 
     `again_with` names the decoder to read the video with once more.
     """
@@ -102,6 +110,24 @@ class FrameStream:
         return self._report
 
 
+class Speed:
+    """How fast videos were decoded so far, and how long the next one may therefore take."""
+
+    def __init__(self) -> None:
+        self.seconds = self.megapixels = 0.0
+
+    def add(self, seconds: float, megapixels: float) -> None:
+        """Take a video into account that was read to its end."""
+        self.seconds += seconds
+        self.megapixels += megapixels
+
+    def budget_seconds(self, megapixels: float) -> float:
+        """Return how long to wait, in all, for the frames of a video of so many pixels."""
+        known = self.megapixels >= _ENOUGH_MEGAPIXELS
+        pace = self.seconds / self.megapixels if known else _SLOWEST
+        return _LEAST_BUDGET_SECONDS + _BUDGET_TIMES * pace * megapixels
+
+
 class DecodeProcess:
     """A child process that decodes videos one after another; started when needed, kept until closed.
 
@@ -113,6 +139,7 @@ class DecodeProcess:
         self.timeout_seconds = timeout_seconds
         self.most_seconds: float | None = None
         """decode each video for so long and then call it over; the report tells its whole length"""
+        self.speed = Speed()
         self._child: _Child | None = None
 
     def __enter__(self) -> Self:
@@ -180,7 +207,10 @@ class DecodeProcess:
         )
         try:
             return read(again)
-        except VideoError as error:
+        except (
+            VideoError,
+            SpecError,
+        ) as error:  # SpecError: the other decoder does not work here
             message = f"{death} Then {death.again_with} failed too: {error}"
             raise VideoError(death.code, message) from error
 
@@ -222,11 +252,15 @@ class DecodeProcess:
             "batch": batch,
             "most_seconds": self.most_seconds,
         }
+        megapixels = 0.0
         with contextlib.closing(self._answers(request, decoder)) as answers:
             for header, frames in answers:
                 if frames is not None:
+                    megapixels = header["megapixels"]
                     yield frames
                 else:
+                    if self.most_seconds is None:
+                        self.speed.add(header["seconds"], megapixels)
                     yield replace(from_dict(DecodeReport, header["report"]), restarts=restarts)
 
     def _answers(
@@ -235,10 +269,17 @@ class DecodeProcess:
         """Send a request and yield the answers to it; a child that is not done with it is killed."""
         child = self._started()
         done = False
+        waited, budget = 0.0, float("inf")
         try:
             child.ask(request)
             while not done:
+                begun = time.monotonic()
                 header, frames = child.answer()
+                waited += time.monotonic() - begun
+                if frames is not None:
+                    budget = self.speed.budget_seconds(header["megapixels"])
+                if waited > budget:
+                    raise _too_slow(decoder, request["path"], budget)
                 done = header["kind"] in {"report", "video", "error"}
                 if header["kind"] == "error":
                     raise _as_error(header)
@@ -356,6 +397,14 @@ def _other(decoder: str) -> str:
     """Return the decoder that reads a video once more: another one, where one is installed."""
     other = _OTHER_DECODER.get(decoder, decoder)
     return other if other != "decord" or importlib.util.find_spec("decord") else decoder
+
+
+def _too_slow(decoder: str, path: str, budget_seconds: float) -> DecoderDied:
+    message = (
+        f"{decoder} was still at {path} after {budget_seconds:.0f} s, many times what as many pixels "
+        "took in videos before it, and was stopped."
+    )
+    return DecoderDied("too_slow", message, _other(decoder))
 
 
 def _as_error(header: dict[str, Any]) -> AnomalyError:

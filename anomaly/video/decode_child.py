@@ -20,6 +20,7 @@ from anomaly.errors import AnomalyError, VideoError
 from anomaly.spec import from_dict, to_dict
 from anomaly.video import PixelSpec
 from anomaly.video.decoders import decoders
+from anomaly.video.golden import check_decoder
 from anomaly.video.probe import probe
 from anomaly.video.wire import ConnectionEndedError, receive, send, send_batch
 
@@ -69,17 +70,22 @@ def _serve(
         video = to_dict(probe(path, request["kind"]))
         answers.put(lambda: send(connection, {"kind": "video", "video": video}))
         return
+    check_decoder(request["decoder"])
     decoder = decoders().get(request["decoder"])(_Beat(connection, answers))
     most_seconds = request["most_seconds"]
-    begun = time.monotonic()
-    for batch in decoder.frames(
-        path, from_dict(PixelSpec, request["pixels"]), request["batch"]
-    ):
-        answers.put(lambda batch=batch: send_batch(connection, batch))  # type: ignore[misc]
-        if most_seconds is not None and time.monotonic() - begun > most_seconds:
+    pixels = from_dict(PixelSpec, request["pixels"])
+    begun = resumed = time.monotonic()
+    seconds = 0.0
+    for batch in decoder.frames(path, pixels, request["batch"]):
+        seconds += time.monotonic() - resumed
+        size = decoder.megapixels
+        answers.put(lambda batch=batch, size=size: send_batch(connection, batch, size))  # type: ignore[misc]
+        resumed = time.monotonic()
+        if most_seconds is not None and resumed - begun > most_seconds:
             break
-    report = to_dict(decoder.report())
-    answers.put(lambda: send(connection, {"kind": "report", "report": report}))
+    seconds += time.monotonic() - resumed
+    header = {"kind": "report", "report": to_dict(decoder.report()), "seconds": seconds}
+    answers.put(lambda: send(connection, header))
 
 
 class _Beat:

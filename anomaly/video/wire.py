@@ -45,10 +45,10 @@ def receive(connection: socket.socket) -> dict[str, Any]:
     return header
 
 
-def send_batch(connection: socket.socket, batch: FrameBatch) -> None:
-    """Send frames."""
+def send_batch(connection: socket.socket, batch: FrameBatch, megapixels: float) -> None:
+    """Send frames; `megapixels` are those of the whole video, as far as is known."""
     pixels_BHWC = np.ascontiguousarray(batch.pixels_BHWC)
-    header = {"kind": "batch", "shape": pixels_BHWC.shape}
+    header = {"kind": "batch", "shape": pixels_BHWC.shape, "megapixels": megapixels}
     send(connection, header, batch.index_B, batch.seconds_B, pixels_BHWC)
 
 

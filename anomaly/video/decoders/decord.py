@@ -54,6 +54,9 @@ class DecordDecoder(Decoder):
 
 
 def _open(path: Path) -> Any:
+    # Loaded first, decord lends its zlib to OpenCV, which then reads no PNG for the rest of the process.
+    import cv2  # noqa: F401
+
     try:
         import decord
     except ImportError as error:

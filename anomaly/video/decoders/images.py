@@ -24,6 +24,7 @@ class ImagesDecoder(Decoder):
     """Reads numbered images; one that cannot be read leaves a hole in the index."""
 
     name = "images"
+    reads_key_frames = True
 
     @override
     def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class PyavDecoder(Decoder):
     """Decodes with PyAV; a packet that cannot be decoded is skipped and leaves a hole in the index."""
 
     name = "pyav"
+    reads_key_frames = True
 
     @override
     def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
@@ -63,6 +64,11 @@ class PyavDecoder(Decoder):
         self.duration_seconds = timeline.duration_seconds
         with opened(path) as (container, stream):
             size = (0, 0)
+            if pixels.frames == "key":
+                stream.codec_context.skip_frame = "NONKEY"
+                timeline = replace(
+                    timeline, reorder=0
+                )  # key frames are shown in their own order
             for index, frame in self._frames(path, container, stream, timeline):
                 if self.video is None:
                     self.video = facts(stream, frame)
@@ -94,11 +100,13 @@ class PyavDecoder(Decoder):
     ) -> Iterator[Any]:
         """Yield the packets, numbered as in the timeline, and at last None, which empties the decoder."""
         number = 0
+        keys_only = stream.codec_context.skip_frame == "NONKEY"
         for packet in packets(container, stream):
             self.beat()
             if not packet.is_discard:
                 packet.opaque = number
                 number += 1
+                self.n_left_out += keys_only and not packet.is_keyframe
             if number > len(timeline.rank_N):
                 raise VideoError(
                     "changing", f"{path} grew while it was read; it is still being written."
