@@ -228,15 +228,27 @@ def train(
     archive: ArchiveSpec,
     *,
     detector_options: tuple[str, ...],
+    click.option(
+        "--tensorboard",
+        default="",
+        metavar="DIR",
+        help="write event files of networks in training below this folder",
+    ),
+    click.option(
+        "--data-parallel",
+        is_flag=True,
+        help="under torchrun: its processes train together, each on its share of every batch",
+    ),
     backbone_options: tuple[str, ...],
     fan_out: FanOut,
     as_json: bool,
     **values: Any,
 ) -> int:
     """Fit a detector on normal (or labelled) videos; missing features are extracted first."""
-    from anomaly.verbs.train import TrainRequest
+    from anomaly.verbs.train import TrainRequest, train_together
     from anomaly.verbs.train import train as run
 
+    data_parallel: bool,
     scores = take_spec(ScoreSpec, values)
     request = TrainRequest(
         scores=scores,
@@ -244,7 +256,10 @@ def train(
         backbone_parameters=key_values(backbone_options),
         **values,
     )
-    summary = run(root, archive, request, fan_out=fan_out).to_json()
+    found = (train_together if data_parallel else run)(root, archive, request, fan_out=fan_out)
+    if found is None:
+        return 0
+    summary = found.to_json()
     if as_json:
         screen.print_json(summary)
     else:

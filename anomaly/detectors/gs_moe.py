@@ -30,7 +30,7 @@ from anomaly.detectors._mil import MilDetector, MilParameters
 from anomaly.spec import spec
 from anomaly.training.attention import WIDTH, TemporalEncoder
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.mil import MilNetwork, bag_cross_entropy, top_mean
+from anomaly.training.mil import MilNetwork, bag_cross_entropy, expect, top_mean
 
 _SHARE = 16  # one in so many, and one more, stands for the whole
 
@@ -106,7 +106,7 @@ class GsMoe(MilDetector["GsMoeNetwork"]):
 
 def of_expert(experts_BTE: Tensor, own_B: Tensor) -> Tensor:
     """Return what the expert of each video says, (B, T)."""
-    return experts_BTE[torch.arange(len(own_B)), :, own_B]
+    return experts_BTE[torch.arange(len(own_B), device=own_B.device), :, own_B]
 
 
 def expert_loss(experts_BTE: Tensor, own_B: Tensor, count: int) -> Tensor:
@@ -114,8 +114,7 @@ def expert_loss(experts_BTE: Tensor, own_B: Tensor, count: int) -> Tensor:
     half = len(own_B) // 2
     best_BE = experts_BTE.topk(count, dim=1).values.mean(dim=1)
     own_B = best_BE[half:].gather(1, own_B[half:, None])[:, 0]
-    calm = nn.functional.binary_cross_entropy(best_BE[:half], torch.zeros_like(best_BE[:half]))
-    return calm + nn.functional.binary_cross_entropy(own_B, torch.ones_like(own_B))
+    return expect(best_BE[:half], 0.0) + expect(own_B, 1.0)
 
 
 def splat(scores_BT: Tensor, peaks: int, width: float) -> Tensor:
@@ -125,7 +124,7 @@ def splat(scores_BT: Tensor, peaks: int, width: float) -> Tensor:
     is_peak_BT = (scores_BT >= padded_BT[:, :-2]) & (scores_BT >= padded_BT[:, 2:])
     peak_BT = torch.where(is_peak_BT, scores_BT, torch.zeros_like(scores_BT))
     height_BK, place_BK = peak_BT.topk(min(peaks, length), dim=1)
-    time_T = torch.arange(length, dtype=scores_BT.dtype)
+    time_T = torch.arange(length, dtype=scores_BT.dtype, device=scores_BT.device)
     far_BKT = (time_T - place_BK[..., None]) / width
     bumps_BKT = height_BK[..., None] * torch.exp(-0.5 * far_BKT.square())
     target_BT = bumps_BKT.amax(dim=1)

@@ -139,7 +139,7 @@ class Mulde(Detector):
         return torch.stack(judged, dim=1)
 
     def _loss(self, network: nn.Module, vectors_BD: Tensor) -> Tensor:
-        sigma_B1 = log_uniform(len(vectors_BD))
+        sigma_B1 = log_uniform(len(vectors_BD)).to(vectors_BD.device)
         noise_BD = sigma_B1 * torch.randn_like(vectors_BD)
         return matching_loss(
             network, vectors_BD, noise_BD, sigma_B1, self.parameters.regularisation

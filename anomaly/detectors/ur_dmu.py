@@ -23,7 +23,7 @@ from anomaly.detectors._mil import MilDetector, MilParameters
 from anomaly.spec import spec
 from anomaly.training.attention import WIDTH, TemporalEncoder
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.mil import MilNetwork, bag_cross_entropy, pick, top_mean
+from anomaly.training.mil import MilNetwork, bag_cross_entropy, expect, pick, top_mean
 
 _SHARE = 16  # one in so many, and one more, stands for the whole
 
@@ -101,15 +101,11 @@ def memory_loss(seen: Recall, count: int) -> Tensor:
     normal_own_BT, abnormal_as_normal_BT = seen.known_normal_BT.chunk(2)
     normal_as_abnormal_BT, abnormal_own_BT = seen.known_abnormal_BT.chunk(2)
     return (
-        _expect(top_mean(abnormal_own_BT, count), 1.0)
-        + _expect(top_mean(1.0 - abnormal_as_normal_BT, count), 1.0)
-        + _expect(normal_own_BT, 1.0)
-        + _expect(normal_as_abnormal_BT, 0.0)
+        expect(top_mean(abnormal_own_BT, count), 1.0)
+        + expect(top_mean(1.0 - abnormal_as_normal_BT, count), 1.0)
+        + expect(normal_own_BT, 1.0)
+        + expect(normal_as_abnormal_BT, 0.0)
     )
-
-
-def _expect(scores: Tensor, value: float) -> Tensor:
-    return nn.functional.binary_cross_entropy(scores, torch.full_like(scores, value))
 
 
 def triplet(seen: Recall, count: int) -> Tensor:

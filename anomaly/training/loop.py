@@ -1,7 +1,9 @@
-"""The one training loop: any optimiser, clipped gradients, early stopping, exact resume.
+"""The one training loop: any optimiser and schedule, clipped gradients, early stopping, exact resume.
 
 Everything random comes from one seed and the number of the epoch, so a run that is killed and
-started again ends with the very bits of an undisturbed one on the same kind of CPU.
+started again ends with the very bits of an undisturbed one on the same kind of CPU. A GPU is used
+where there is one (runs are not bit-exact there); several processes share each batch under `team`
+of `anomaly.training.parallel`.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
+from typing_extensions import override
 
 from anomaly.errors import StoreError
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
+from anomaly.training import parallel
 from anomaly.training.seeding import seeded
 
 Arrays = dict[str, NDArray[Any]]
@@ -53,6 +57,35 @@ class TrainingSpec:
     """of the optimiser: apart from the gradient in AdamW, added to it in the others"""
     gradient_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """longer gradients are clipped to this length; null: never"""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """course of the learning rate from epoch to epoch; cosine: down to 0 at the last"""
+    precision: Literal["float32", "mixed"] = "float32"
+    """mixed: products in bfloat16, weights and sums in float32; quicker on a GPU"""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How bad a network was after each epoch."""
+
+    learnt: tuple[float, ...]
+    """mean loss on what it learns from"""
+    held_out: tuple[float, ...]
+    """what the judge said of it; empty where nothing was held out"""
+    best_epoch: int
+    """whose weights stay, counted from 1"""
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """What the best epoch was chosen by, or would have been."""
+        return self.held_out or self.learnt
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the curve as plain values."""
+        return {
+            "learnt": list(self.learnt),
+            "held_out": list(self.held_out),
+            "best_epoch": self.best_epoch,
+        }
 
 
 @dataclass(frozen=True)
@@ -64,8 +97,8 @@ class Run:
     """returns what `save` last stored for this run, or None"""
     save: Callable[[Arrays], None] = field(default=lambda _arrays: None)
     """called after each epoch with all that it takes to go on"""
-    progress: Callable[[int, int], None] = field(default=lambda _done, _total: None)
-    """told epochs done and epochs in all"""
+    progress: Callable[[Curve, int], None] = field(default=lambda _curve, _epochs: None)
+    """told after each epoch the curve so far, and the most epochs that there may be"""
 
 
 _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -84,13 +117,13 @@ def train(
     run: Run,
     *,
     order: Order | None = None,
-) -> list[float]:
+) -> Curve:
     """Train the network in place and return how bad it was after each epoch.
 
-    The network ends with the weights of its best epoch on what is held out: items, on which the
-    loss is taken, or a judge of one's own. Without held-out items the loss of training is returned, all
-    epochs are run and the last weights stay. An epoch shows every item once, in batches drawn at
-    random, unless `order` draws them otherwise.
+    The network ends on the CPU with the weights of its best epoch on what is held out: items, on which
+    the loss is taken, or a judge of one's own. Without held-out items all epochs are run and the last
+    weights stay. An epoch shows every item once, in batches drawn at random, unless `order` draws them
+    otherwise.
 
     Raises:
         StoreError: the loss stopped being a number.
@@ -98,25 +131,46 @@ def train(
     arrays = _arrays(items)
     judge = held_out if callable(held_out) else _mean_loss(loss, _arrays(held_out))
     draw = order or _shuffled(len(arrays[0]), training.batch)
-    progress = _Progress(network, training, run.seed)
-    progress.resume(run.load())
-    for epoch in range(len(progress.losses), training.epochs):
+    progress = _Progress(network.to(parallel.device()), training, run.seed)
+    progress.resume(parallel.agreed(run.load))
+    step = parallel.shared(_Step(network, loss))
+    for epoch in range(progress.epochs, training.epochs):
         if progress.epochs_since_best >= training.patience:
             break
         batches = draw(np.random.default_rng([run.seed, epoch]))
-        with seeded(run.seed, epoch):
-            train_loss = _one_epoch(progress, loss, arrays, batches)
-            judged = train_loss if judge is None else _judge(network, judge)
-        if not (np.isfinite(judged) and np.isfinite(train_loss)):
+        with seeded(run.seed, epoch, *parallel.own_chance()):
+            progress.set_rate(epoch)
+            learnt = _one_epoch(progress, step, arrays, batches)
+            judged = None if judge is None else parallel.agreed(lambda: _judge(network, judge))
+        if not np.isfinite([learnt, judged or 0.0]).all():
             raise StoreError(
-                f"Training broke down in epoch {epoch + 1}: the loss is {train_loss}, {judged} on "
+                f"Training broke down in epoch {epoch + 1}: the loss is {learnt}, {judged} on "
                 "what is held out. Lower the learning rate, or look for extreme values in the features."
             )
-        progress.note(judged, is_best=judged < progress.best_loss or judge is None)
-        run.save(progress.arrays())
-        run.progress(epoch + 1, training.epochs)
+        progress.note(learnt, judged)
+        if parallel.is_first():
+            run.save(progress.arrays())
+            run.progress(progress.curve, training.epochs)
     network.load_state_dict(progress.best)
-    return progress.losses
+    network.cpu()
+    return progress.curve
+
+
+def tensor_beside(network: nn.Module, array: NDArray[Any]) -> Tensor:
+    """Return the array as a tensor on the device of the network."""
+    return torch.from_numpy(array).to(next(network.parameters()).device)
+
+
+class _Step(nn.Module):
+    """The loss as a module, so that gradients of several processes meet in its backward pass."""
+
+    def __init__(self, network: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    @override
+    def forward(self, *batch: Tensor) -> Tensor:
+        return self.loss(self.network, *batch)
 
 
 def _arrays(items: Items) -> tuple[NDArray[Any], ...]:
@@ -132,23 +186,26 @@ def _shuffled(count: int, batch: int) -> Order:
 
 def _one_epoch(
     progress: _Progress,
-    loss: Loss,
+    step: nn.Module,
     arrays: tuple[NDArray[Any], ...],
     batches: Iterable[NDArray[np.int64]],
 ) -> float:
     network, training = progress.network, progress.training
+    kind = next(network.parameters()).device.type
     network.train()
     total, shown = 0.0, 0
     for chosen in batches:
+        own, weight = parallel.share(chosen)
         progress.optimiser.zero_grad()
-        batch_loss = loss(network, *(torch.from_numpy(array[chosen]) for array in arrays))
-        batch_loss.backward()  # type: ignore[no-untyped-call]
+        with torch.autocast(kind, torch.bfloat16, enabled=training.precision == "mixed"):
+            batch_loss = step(*(tensor_beside(network, array[own]) for array in arrays))
+        (weight * batch_loss).backward()
         if training.gradient_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), training.gradient_norm)
         progress.optimiser.step()
-        total += float(batch_loss.detach()) * len(chosen)
+        total += weight * float(batch_loss.detach()) * len(chosen)
         shown += len(chosen)
-    return total / shown
+    return parallel.mean(total / shown)
 
 
 @torch.inference_mode()
@@ -166,7 +223,8 @@ def _mean_loss(loss: Loss, arrays: tuple[NDArray[Any], ...]) -> Judge | None:
     def judge(network: nn.Module) -> float:
         total = 0.0
         for start in range(0, count, _EVALUATED):
-            batch = [torch.from_numpy(array[start : start + _EVALUATED]) for array in arrays]
+            some = [array[start : start + _EVALUATED] for array in arrays]
+            batch = [tensor_beside(network, array) for array in some]
             total += float(loss(network, *batch)) * len(batch[0])
         return total / count
 
@@ -181,29 +239,43 @@ class _Progress:
         self.optimiser = _OPTIMISERS[training.optimiser](
             network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
-        self.losses: list[float] = []
-        self.best_epoch = 0
+        self.curve = Curve((), (), 0)
         self.best = _copy(network.state_dict())
 
     @property
-    def best_loss(self) -> float:
-        return self.losses[self.best_epoch - 1] if self.losses else np.inf
+    def epochs(self) -> int:
+        return len(self.curve.learnt)
 
     @property
     def epochs_since_best(self) -> int:
-        return len(self.losses) - self.best_epoch
+        return self.epochs - self.curve.best_epoch
 
-    def note(self, loss: float, *, is_best: bool) -> None:
-        self.losses.append(loss)
+    def set_rate(self, epoch: int) -> None:
+        """Set the learning rate of an epoch, counted from 0."""
+        share = 1.0
+        if self.training.schedule == "cosine":
+            share = (1 + math.cos(math.pi * epoch / self.training.epochs)) / 2
+        for group in self.optimiser.param_groups:
+            group["lr"] = share * self.training.learning_rate
+
+    def note(self, learnt: float, judged: float | None) -> None:
+        """Take down an epoch; without a judge the latest is the best."""
+        before = self.curve
+        is_best = judged is None or judged < min(before.held_out, default=math.inf)
+        self.curve = Curve(
+            (*before.learnt, learnt),
+            before.held_out if judged is None else (*before.held_out, judged),
+            self.epochs + 1 if is_best else before.best_epoch,
+        )
         if is_best:
-            self.best_epoch = len(self.losses)
             self.best = _copy(self.network.state_dict())
 
     def arrays(self) -> Arrays:
         found: Arrays = {
             "seed": np.array(self.seed, dtype=np.uint64),
-            "losses": np.array(self.losses, dtype=np.float64),
-            "best_epoch": np.array(self.best_epoch, dtype=np.int64),
+            "learnt": np.array(self.curve.learnt, dtype=np.float64),
+            "held_out": np.array(self.curve.held_out, dtype=np.float64),
+            "best_epoch": np.array(self.curve.best_epoch, dtype=np.int64),
         }
         found |= network_arrays(self.network.state_dict(), "network/")
         found |= network_arrays(self.best, "best/")
@@ -212,11 +284,14 @@ class _Progress:
         return found
 
     def resume(self, arrays: Arrays | None) -> None:
-        """Go on from saved arrays; those of another seed belong to another run."""
-        if arrays is None or int(arrays["seed"]) != self.seed:
+        """Go on from saved arrays; those of another seed, or of an older layout, belong to another run."""
+        if arrays is None or int(arrays["seed"]) != self.seed or "learnt" not in arrays:
             return
-        self.losses = arrays["losses"].tolist()
-        self.best_epoch = int(arrays["best_epoch"])
+        self.curve = Curve(
+            tuple(arrays["learnt"].tolist()),
+            tuple(arrays["held_out"].tolist()),
+            int(arrays["best_epoch"]),
+        )
         self.network.load_state_dict(network_state(arrays, "network/"))
         self.best = network_state(arrays, "best/")
         state = self.optimiser.state_dict()
@@ -227,7 +302,9 @@ class _Progress:
 
 def network_arrays(state: dict[str, Tensor], prefix: str) -> Arrays:
     """Return tensors as named arrays, `prefix` before each name."""
-    return {prefix + name: tensor.detach().numpy().copy() for name, tensor in state.items()}
+    return {
+        prefix + name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()
+    }
 
 
 def network_state(arrays: Arrays, prefix: str) -> dict[str, Tensor]:

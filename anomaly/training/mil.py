@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anomaly.training.loop import Judge, Order
+from anomaly.training.loop import Judge, Order, tensor_beside
 from anomaly.training.rows import row_vectors
 from anomaly.windows.bags import Bag
 
@@ -90,10 +90,10 @@ def judge_videos(segments_NTD: NDArray[np.float32], classes_N: NDArray[np.int64]
         if not isinstance(network, MilNetwork):
             raise TypeError(f"{type(network).__name__} cannot score segments.")
         highest = [
-            network.score(torch.from_numpy(segments_NTD[start : start + _JUDGED])).amax(dim=1)
-            for start in range(0, len(segments_NTD), _JUDGED)
+            network.score(tensor_beside(network, some_NTD)).amax(dim=1)
+            for some_NTD in np.split(segments_NTD, range(_JUDGED, len(segments_NTD), _JUDGED))
         ]
-        scores_N, abnormal_N = torch.cat(highest).double().numpy(), classes_N > 0
+        scores_N, abnormal_N = torch.cat(highest).double().cpu().numpy(), classes_N > 0
         gap = scores_N[abnormal_N].mean() - scores_N[~abnormal_N].mean()
         apart = gap / max(scores_N.std(), np.finfo(np.float64).tiny)
         return 1.0 - float(roc_auc_score(abnormal_N, scores_N)) - _TIE * float(apart)
@@ -121,13 +121,15 @@ def roughness(scores_BT: Tensor) -> Tensor:
     return scores_BT.diff(dim=1).square().sum()
 
 
-def bag_labels(scores_B: Tensor) -> Tensor:
-    """Return 0 for the first half, 1 for the second, shape (B,)."""
-    labels_B = torch.zeros_like(scores_B)
-    labels_B[len(scores_B) // 2 :] = 1.0
-    return labels_B
-
-
 def bag_cross_entropy(scores_B: Tensor) -> Tensor:
-    """Return the mean cross-entropy of scores in [0, 1] of normal videos, then abnormal ones."""
-    return nn.functional.binary_cross_entropy(scores_B, bag_labels(scores_B))
+    """Return the mean cross-entropy of scores in [0, 1] of normal videos, then as many abnormal ones."""
+    normal_B, abnormal_B = scores_B.chunk(2)
+    return (expect(normal_B, 0.0) + expect(abnormal_B, 1.0)) / 2
+
+
+def expect(scores: Tensor, value: float) -> Tensor:
+    """Return the mean cross-entropy of scores in [0, 1] that should all be `value`."""
+    # Of halved precision, 1 - score would be rounded to 0.
+    with torch.autocast(scores.device.type, enabled=False):
+        full = scores.float() if scores.dtype == torch.bfloat16 else scores
+        return nn.functional.binary_cross_entropy(full, torch.full_like(full, value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from anomaly.training.loop import (
     Arrays,
+    Curve,
     Items,
     Judge,
     Loss,
@@ -53,6 +54,10 @@ class Context(Protocol):
     def progress(self) -> Callable[[str, int, int], None]:
         """Told what is happening, epochs done, epochs in all."""
 
+    @property
+    def record(self) -> Callable[[str, dict[str, Any]], None]:
+        """Told the name of the run and its curve so far."""
+
 
 def fit_network(
     make: Callable[[], Network],
@@ -66,19 +71,33 @@ def fit_network(
 ) -> Network:
     """Return the network that `make` builds, trained as `anomaly.training.loop.train` says.
 
-    Its first weights and the order of items come from the context's generator.
+    Its first weights and the order of items come from the context's generator; the context is told of
+    every epoch.
     """
     seed = int(context.generator.integers(2**63))
     with seeded(seed):
         network = make()
+
+    def tell(curve: Curve, epochs: int) -> None:
+        context.record(context.resume_key, curve.to_json())
+        context.progress(_in_words(curve), len(curve.learnt), epochs)
+
     run = Run(
         seed,
         partial(context.load, context.resume_key),
         partial(context.save, context.resume_key),
-        partial(context.progress, "training: epoch"),
+        tell,
     )
-    train(network, loss, items, held_out, training, run, order=order)
+    curve = train(network, loss, items, held_out, training, run, order=order)
+    context.record(
+        context.resume_key, curve.to_json()
+    )  # a resumed run may have had nothing left to do
     return network.eval()
+
+
+def _in_words(curve: Curve) -> str:
+    judged = f", {curve.held_out[-1]:.4g} on what is held out" if curve.held_out else ""
+    return f"loss {curve.learnt[-1]:.4g}{judged}"
 
 
 def weights(network: nn.Module) -> Arrays:

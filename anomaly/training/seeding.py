@@ -14,10 +14,11 @@ def repeatable() -> Iterator[None]:
     """Make torch give the same bits every time inside: deterministic kernels, one thread.
 
     Sums over several threads are taken in another order; and models of several cameras at once use
-    the cores better than threads do. What was set before is set again afterwards.
+    the cores better than threads do. What was set before is set again afterwards. Beside a GPU kernels
+    are left alone: some of those that losses need have no deterministic form there.
     """
     strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    torch.use_deterministic_algorithms(mode=True)
+    torch.use_deterministic_algorithms(mode=not torch.cuda.is_available())
     torch.set_num_threads(1)
     try:
         yield

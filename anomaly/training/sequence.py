@@ -121,7 +121,7 @@ def cross_entropy(
     """
     logits_BMK = network(rows_BLD)
     labels_BM = labels_BL[:, -logits_BMK.shape[1] :]
-    weights_BM = weights_K[labels_BM]
+    weights_BM = weights_K.to(labels_BM.device)[labels_BM]
     if logits_BMK.shape[-1] == 1:
         losses_BM = nn.functional.binary_cross_entropy_with_logits(
             logits_BMK[..., 0], labels_BM.to(logits_BMK.dtype), reduction="none"

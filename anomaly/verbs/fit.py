@@ -21,6 +21,7 @@ from anomaly.scores.fit import fit_model
 from anomaly.spec import fingerprint, to_dict
 from anomaly.storage import open_root
 from anomaly.verbs.bags import Ranges, open_bag
+from anomaly.verbs.watch import Watch
 from anomaly.windows.bags import Bag
 
 Marks = tuple[tuple[int, int, int], ...]
@@ -69,6 +70,8 @@ class FitJob:
     scores: ScoreSpec
     seed: int
     videos: tuple[FitVideo, ...]
+    tensorboard: str = ""
+    """folder of event files, one below it for each model; changes no number"""
 
 
 def fit_job(job: FitJob) -> tuple[str, Model]:
@@ -85,6 +88,9 @@ def fit_job(job: FitJob) -> tuple[str, Model]:
 def fit(job: FitJob) -> Model:
     """Return what the detector learns from the job's videos; it resumes as `fit_job` does.
 
+    Its facts hold `curves` where networks were trained: the learning curve of each, by what its run adds
+    to the key of the job.
+
     Raises:
         SpecError: parameters or labels do not suit the videos.
         StoreError: there is nothing to learn from, or features are missing.
@@ -95,15 +101,18 @@ def fit(job: FitJob) -> Model:
     cls = detectors().get(job.detector)
     key = fingerprint(_identity(job))
     load_state, save_state, clear = training_state(root, key)
+    watch = Watch(job.model, key, job.tensorboard)
     context = FitContext(
         generator=np.random.default_rng(int(hashlib.sha256(key.encode()).hexdigest()[:15], 16)),
         resume_key=key,
         load=load_state,
         save=save_state,
+        progress=watch.progress,
+        record=watch.record,
     )
     model = fit_model(lambda: cls.build(job.parameters, job.inputs), bags, job.scores, context)
     clear()
-    return model
+    return replace(model, facts={**model.facts, "curves": watch.curves}) if watch.curves else model
 
 
 def _identity(job: FitJob) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class TrainRequest:
     def recipes(self) -> dict[str, FeatureSpec]:
         """Return the recipe of each input by name."""
         found = {}
+    tensorboard: str = ""
+    """folder of the local disk for TensorBoard's event files, written while networks learn; empty: none"""
         for name in self.backbones:
             found[name] = recipe(
                 name, dict(self.backbone_parameters or {}), decoder=self.decoder
@@ -147,6 +149,24 @@ def _training_files(files: Sequence[VideoFile], request: TrainRequest) -> list[V
     if request.camera and request.camera not in cameras:
         raise unknown_name("camera with a training video", request.camera, sorted(cameras))
     return [file for file in chosen if request.camera in {"", file.camera}]
+
+
+def train_together(
+    root: str, archive: ArchiveSpec, request: TrainRequest, *, fan_out: FanOut
+) -> TrainSummary | None:
+    """Do what `train` does in the processes that `torchrun` started; all but the first return None.
+
+    Raises:
+        SpecError: `torchrun` has not started this process, or as `train` raises.
+    """
+    from anomaly.training.parallel import follow, leading, team
+
+    with team() as rank:
+        if rank:
+            follow()
+            return None
+        with leading(fan_out) as together:
+            return train(root, archive, request, fan_out=together)
 
 
 def _check_supervision(
@@ -326,6 +346,7 @@ def _jobs(
     jobs = [job(camera, [v for v in videos if v.camera == camera]) for camera in cameras]
     if len(cameras) > 1 and not _renews(root, request):
         jobs.append(job(POOLED, videos))
+            tensorboard=request.tensorboard,
     return jobs
 
 

@@ -35,25 +35,28 @@ def bits(net):
 
 def test_it_learns_and_ends_with_the_weights_of_the_best_epoch():
     net, held_out = network(), items(64, 1)
-    losses = train(net, loss, items(512, 0), held_out, TrainingSpec(epochs=30), Run(7))
+    curve = train(net, loss, items(512, 0), held_out, TrainingSpec(epochs=30), Run(7))
+    losses = curve.held_out
     net.eval()
     with torch.inference_mode():
         final = float(loss(net, torch.from_numpy(held_out)))
     assert min(losses) < losses[0] / 4
     assert final == pytest.approx(min(losses), rel=1e-6)
+    assert losses[curve.best_epoch - 1] == min(losses)
+    assert len(curve.learnt) == len(losses)
 
 
 def test_it_stops_when_the_held_out_loss_stops_falling():
     spec = TrainingSpec(epochs=200, patience=3, learning_rate=0.01)
     noise = np.random.default_rng(5).standard_normal((64, 3)).astype(np.float32) * 100
-    losses = train(network(), loss, items(64, 0), noise, spec, Run(7))
+    losses = train(network(), loss, items(64, 0), noise, spec, Run(7)).losses
     assert len(losses) < 200
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
 
 
 def test_without_held_out_items_it_trains_for_all_epochs():
-    losses = train(network(), loss, items(64, 0), items(0, 0), TrainingSpec(epochs=9), Run(7))
-    assert len(losses) == 9
+    curve = train(network(), loss, items(64, 0), items(0, 0), TrainingSpec(epochs=9), Run(7))
+    assert (len(curve.learnt), curve.held_out, curve.best_epoch) == (9, (), 9)
 
 
 def test_equal_seeds_give_equal_bits_and_other_seeds_others():
@@ -65,11 +68,14 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_others():
     assert nets[0] == nets[1] != nets[2]
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("stop_after", [1, 3, 6])
-def test_a_run_cut_after_any_epoch_ends_with_the_bits_of_an_undisturbed_one(stop_after):
-    spec = TrainingSpec(epochs=6)
+def test_a_run_cut_after_any_epoch_ends_with_the_bits_of_an_undisturbed_one(
+    stop_after, schedule
+):
+    spec = TrainingSpec(epochs=6, schedule=schedule)
     whole = network()
-    losses = train(whole, loss, items(200, 0), items(50, 1), spec, Run(3))
+    curve = train(whole, loss, items(200, 0), items(50, 1), spec, Run(3))
     saved = []
 
     def save(arrays):
@@ -80,8 +86,10 @@ def test_a_run_cut_after_any_epoch_ends_with_the_bits_of_an_undisturbed_one(stop
     with pytest.raises(KeyboardInterrupt):
         train(network(), loss, items(200, 0), items(50, 1), spec, Run(3, save=save))
     resumed, epochs = network(), []
-    run = Run(3, lambda: saved[-1], progress=lambda done, _total: epochs.append(done))
-    assert train(resumed, loss, items(200, 0), items(50, 1), spec, run) == losses
+    run = Run(
+        3, lambda: saved[-1], progress=lambda seen, _most: epochs.append(len(seen.learnt))
+    )
+    assert train(resumed, loss, items(200, 0), items(50, 1), spec, run) == curve
     assert bits(resumed) == bits(whole)
     assert epochs == list(range(stop_after + 1, 7))
 
@@ -101,6 +109,41 @@ def test_a_loss_that_is_not_a_number_is_told_with_what_to_do():
     broken[:] = 1e30
     with pytest.raises(StoreError, match=r"epoch 1.*Lower the learning rate"):
         train(network(), loss, broken, items(0, 0), TrainingSpec(), Run(0))
+
+
+def test_the_rate_of_a_cosine_falls_from_the_first_to_half_way_to_almost_nothing():
+    class Watched(nn.Linear):
+        pass
+
+    steps = {}
+    for schedule in ("constant", "cosine"):
+        saved = []
+        spec = TrainingSpec(
+            epochs=9,
+            patience=9,
+            schedule=schedule,
+            batch=64,
+            weight_decay=0.0,
+            optimiser="adam",
+        )
+        with seeded(0):
+            net = Watched(3, 1)
+        train(net, loss, items(64, 0), items(0, 0), spec, Run(3, save=saved.append))
+        weights = np.stack([arrays["network/weight"][0] for arrays in saved])
+        steps[schedule] = np.abs(np.diff(weights, axis=0)).max(axis=1)
+    assert steps["constant"][-1] == pytest.approx(1e-3, rel=0.5)
+    assert steps["cosine"][-1] < 0.1 * steps["constant"][-1]
+
+
+def test_mixed_precision_learns_as_well_and_keeps_weights_in_float32():
+    held_out, found = items(64, 1), {}
+    for precision in ("float32", "mixed"):
+        net = network()
+        spec = TrainingSpec(epochs=20, precision=precision)
+        found[precision] = min(train(net, loss, items(512, 0), held_out, spec, Run(7)).held_out)
+        assert {weights.dtype for weights in net.parameters()} == {torch.float32}
+    assert found["mixed"] != found["float32"]
+    assert found["mixed"] == pytest.approx(found["float32"], rel=0.2)
 
 
 def test_results_do_not_depend_on_the_number_of_threads():
