@@ -220,14 +220,6 @@ def extract(
         help="first say how well the detector does on videos of sources kept out of training",
     ),
     click.option("--seed", default=0, show_default=True, help="seed of everything random"),
-    spec_options(ScoreSpec),
-    _workers,
-)
-def train(
-    root: str,
-    archive: ArchiveSpec,
-    *,
-    detector_options: tuple[str, ...],
     click.option(
         "--tensorboard",
         default="",
@@ -239,7 +231,16 @@ def train(
         is_flag=True,
         help="under torchrun: its processes train together, each on its share of every batch",
     ),
+    spec_options(ScoreSpec),
+    _workers,
+)
+def train(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    detector_options: tuple[str, ...],
     backbone_options: tuple[str, ...],
+    data_parallel: bool,
     fan_out: FanOut,
     as_json: bool,
     **values: Any,
@@ -248,7 +249,6 @@ def train(
     from anomaly.verbs.train import TrainRequest, train_together
     from anomaly.verbs.train import train as run
 
-    data_parallel: bool,
     scores = take_spec(ScoreSpec, values)
     request = TrainRequest(
         scores=scores,

@@ -71,12 +71,12 @@ class FitContext:
     """stores state whole or not at all"""
     progress: Callable[[str, int, int], None] = field(default=lambda _text, _done, _total: None)
     """told now and then: what is happening, steps done, steps in all"""
+    record: Callable[[str, dict[str, Any]], None] = field(default=lambda _key, _curve: None)
+    """told after each epoch the resume key of a network in training and its learning curve so far"""
 
 
 @dataclass(frozen=True)
 class Published:
-    record: Callable[[str, dict[str, Any]], None] = field(default=lambda _key, _curve: None)
-    """told after each epoch the resume key of a network in training and its learning curve so far"""
     """A figure that a paper gives for its method; not measured here."""
 
     data: str

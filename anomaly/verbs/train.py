@@ -63,12 +63,12 @@ class TrainRequest:
     """name of the bundle; an existing one keeps its other cameras' models"""
     folds: int = 0
     """cross-validate over so many folds of labelled videos first; 0: not at all"""
+    tensorboard: str = ""
+    """folder of the local disk for TensorBoard's event files, written while networks learn; empty: none"""
 
     def recipes(self) -> dict[str, FeatureSpec]:
         """Return the recipe of each input by name."""
         found = {}
-    tensorboard: str = ""
-    """folder of the local disk for TensorBoard's event files, written while networks learn; empty: none"""
         for name in self.backbones:
             found[name] = recipe(
                 name, dict(self.backbone_parameters or {}), decoder=self.decoder
@@ -143,14 +143,6 @@ def train(
     return TrainSummary(checkpoint=name, models=facts, extraction=extraction, folds=folds)
 
 
-def _training_files(files: Sequence[VideoFile], request: TrainRequest) -> list[VideoFile]:
-    chosen = select(files, request.videos)
-    cameras = {file.camera for file in chosen}
-    if request.camera and request.camera not in cameras:
-        raise unknown_name("camera with a training video", request.camera, sorted(cameras))
-    return [file for file in chosen if request.camera in {"", file.camera}]
-
-
 def train_together(
     root: str, archive: ArchiveSpec, request: TrainRequest, *, fan_out: FanOut
 ) -> TrainSummary | None:
@@ -167,6 +159,14 @@ def train_together(
             return None
         with leading(fan_out) as together:
             return train(root, archive, request, fan_out=together)
+
+
+def _training_files(files: Sequence[VideoFile], request: TrainRequest) -> list[VideoFile]:
+    chosen = select(files, request.videos)
+    cameras = {file.camera for file in chosen}
+    if request.camera and request.camera not in cameras:
+        raise unknown_name("camera with a training video", request.camera, sorted(cameras))
+    return [file for file in chosen if request.camera in {"", file.camera}]
 
 
 def _check_supervision(
@@ -338,6 +338,7 @@ def _jobs(
             scores=request.scores,
             seed=request.seed,
             videos=tuple(chosen),
+            tensorboard=request.tensorboard,
         )
 
     if detectors().get(request.detector).scope == "archive":
@@ -346,7 +347,6 @@ def _jobs(
     jobs = [job(camera, [v for v in videos if v.camera == camera]) for camera in cameras]
     if len(cameras) > 1 and not _renews(root, request):
         jobs.append(job(POOLED, videos))
-            tensorboard=request.tensorboard,
     return jobs
 
 
