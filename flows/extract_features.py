@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from anomaly.features import recipe
+from anomaly.features import BadFrames, recipe
 from anomaly.verbs.extract import extract
 from anomaly.video import ArchiveSpec
 from flows.artifacts import publish_bad_files, publish_summary
@@ -21,6 +21,8 @@ def extract_features(
     backbones: tuple[str, ...] = ("motion",),
     backbone_parameters: dict[str, Any] | None = None,
     decoder: str = "pyav",
+    keyframes: bool = False,
+    bad_frames: BadFrames = "skip",
 ) -> State[dict[str, Any]]:
     """Store the features of every video that has none yet.
 
@@ -31,9 +33,20 @@ def extract_features(
         backbones: where features come from; see `anomaly list backbones`
         backbone_parameters: parameters of the backbones; see `anomaly show backbone NAME`
         decoder: see `anomaly list decoders`
+        keyframes: look at key frames alone
+        bad_frames: what becomes of frames that cannot be decoded
     """
     spec, place = workplace(archive, root)
-    recipes = [recipe(name, backbone_parameters, decoder=decoder) for name in backbones]
+    recipes = [
+        recipe(
+            name,
+            backbone_parameters,
+            decoder=decoder,
+            keyframes=keyframes,
+            bad_frames=bad_frames,
+        )
+        for name in backbones
+    ]
     summary = extract(place, spec, recipes, videos=videos, fan_out=engine())
     publish_summary(summary.to_json())
     publish_bad_files(summary.troubled)

@@ -77,6 +77,22 @@ _decoder = click.option(
 )
 
 
+_keyframes = click.option(
+    "--keyframes",
+    is_flag=True,
+    help="look at key frames alone: a quick first pass, for backbones that look at frames one by one",
+)
+_bad_frames = click.option(
+    "--bad-frames",
+    type=click.Choice(["skip", "repeat", "fail"]),
+    default="skip",
+    show_default=True,
+    help="a frame that cannot be decoded: leave it out, show the one before again, or refuse the video",
+)
+_features = (_backbone, _backbone_options, _decoder, _keyframes, _bad_frames)
+"""what makes a recipe"""
+
+
 def _verb(*options: Callable[..., Any], archive: bool = True) -> Callable[..., click.Command]:
     """Make a command of a function, with the options all verbs share."""
 
@@ -108,9 +124,7 @@ def _end(troubled: Sequence[dict[str, Any]]) -> int:
 
 
 @_verb(
-    _backbone,
-    _backbone_options,
-    _decoder,
+    *_features,
     click.option(
         "--forecast/--no-forecast",
         "wanted",
@@ -130,12 +144,10 @@ def scan(
     root: str,
     archive: ArchiveSpec,
     *,
-    backbones: tuple[str, ...],
-    backbone_options: tuple[str, ...],
-    decoder: str,
     wanted: bool,
     at_once: int,
     as_json: bool,
+    **features: Any,
 ) -> None:
     """What is in the archive, what is new, what is broken, how long extraction would take."""
     from anomaly.verbs.forecast import ForecastRequest
@@ -144,7 +156,7 @@ def scan(
     request = None
     workers = at_once or os.cpu_count() or 1
     if wanted:
-        recipes = _recipes(backbones, backbone_options, decoder)
+        recipes = _recipes(**features)
         request = ForecastRequest(recipes=recipes, workers=workers)
     fan_out = screen.with_progress(process_pool(workers))
     summary = run(root, archive, request=request, fan_out=fan_out).to_json()
@@ -152,30 +164,28 @@ def scan(
 
 
 def _recipes(
-    backbones: tuple[str, ...], options: tuple[str, ...], decoder: str
+    backbones: tuple[str, ...], backbone_options: tuple[str, ...], **pixels: Any
 ) -> tuple[FeatureSpec, ...]:
     from anomaly.features import recipe
 
-    parameters = key_values(options)
-    return tuple(recipe(name, parameters, decoder=decoder) for name in backbones)
+    parameters = key_values(backbone_options)
+    return tuple(recipe(name, parameters, **pixels) for name in backbones)
 
 
-@_verb(_videos, _backbone, _backbone_options, _decoder, _workers)
+@_verb(_videos, *_features, _workers)
 def extract(
     root: str,
     archive: ArchiveSpec,
     *,
     videos: tuple[str, ...],
-    backbones: tuple[str, ...],
-    backbone_options: tuple[str, ...],
-    decoder: str,
     fan_out: FanOut,
     as_json: bool,
+    **features: Any,
 ) -> int:
     """Store the features of every video that has none yet."""
     from anomaly.verbs.extract import extract as run
 
-    recipes = _recipes(backbones, backbone_options, decoder)
+    recipes = _recipes(**features)
     summary = run(root, archive, recipes, videos=videos, fan_out=fan_out).to_json()
     (screen.print_json if as_json else screen.print_facts)(summary)
     return _end(summary["troubled"])
@@ -197,9 +207,7 @@ def extract(
         metavar="KEY=VALUE",
         help="a parameter of the detector; see `anomaly show detector NAME`",
     ),
-    _backbone,
-    _backbone_options,
-    _decoder,
+    *_features,
     click.option(
         "--labels",
         default="",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.errors import StoreError
+from anomaly.errors import SpecError, StoreError
 from anomaly.registry import unknown_name
 from anomaly.shapes import expect
 from anomaly.spec import from_dict, spec, to_dict
@@ -138,6 +138,8 @@ class Backbone(ABC):
 
     Parameters: ClassVar[type[Any]]
     version: ClassVar[int] = 1
+    rows_stand_alone: ClassVar[bool] = False
+    """whether the features of a frame depend on that frame alone, whatever is given before and after"""
 
     def __init__(self, parameters: Any) -> None:
         self.parameters = parameters
@@ -167,19 +169,43 @@ class Backbone(ABC):
         del parameters
         return 0.0
 
+    def restart_row(self, row: int) -> int:
+        """Return a row to start from so that rows from `row` on come out bit for bit the same.
+
+        A row 0, the start of the video, is always right.
+        """
+        del row
+        return 0
+
     @classmethod
     def build(cls, parameters: dict[str, Any]) -> Backbone:
         """Build the backbone from plain values; unknown or unfit ones raise `SpecError`."""
         return cls(from_dict(cls.Parameters, parameters))
 
 
+BadFrames = Literal["skip", "repeat", "fail"]
+
+
 def recipe(
-    backbone: str, parameters: dict[str, Any] | None = None, *, decoder: str = "pyav"
+    backbone: str,
+    parameters: dict[str, Any] | None = None,
+    *,
+    decoder: str = "pyav",
+    keyframes: bool = False,
+    bad_frames: BadFrames = "skip",
 ) -> FeatureSpec:
     """Return the complete recipe for a backbone by name, with defaults and digests written out.
 
+    Args:
+        backbone: name of a file in features/backbones.
+        parameters: its own parameters.
+        decoder: name of a file in video/decoders.
+        keyframes: look at key frames alone.
+        bad_frames: what becomes of frames that cannot be decoded; see `PixelSpec`.
+
     Raises:
-        SpecError: there is no such backbone or decoder, or a parameter is wrong.
+        SpecError: there is no such backbone or decoder, a parameter is wrong, or key frames alone do not
+            go with the rest.
     """
     from anomaly.features.backbones import backbones
     from anomaly.video.decoders import decoders
@@ -187,7 +213,27 @@ def recipe(
     if decoder not in decoders().names():
         raise unknown_name("decoder", decoder, decoders().names())
     built = backbones().get(backbone).build(parameters or {})
-    return recipe_of(backbone, built, decoder=decoder)
+    found = recipe_of(backbone, built, decoder=decoder)
+    frames: Literal["all", "key"] = "key" if keyframes else "all"
+    if keyframes:
+        _check_key_frames(found, built, bad_frames)
+    return replace(found, pixels=replace(found.pixels, frames=frames, bad_frames=bad_frames))
+
+
+def _check_key_frames(found: FeatureSpec, built: Backbone, bad_frames: BadFrames) -> None:
+    from anomaly.video.decoders import decoders
+
+    trouble = None
+    if not built.rows_stand_alone:
+        trouble = f"backbone {found.backbone!r} compares each frame with others near it"
+    elif found.pixels.stride != 1:
+        trouble = f"of a stride of {found.pixels.stride} frames hardly any are key frames"
+    elif bad_frames == "repeat":
+        trouble = "nobody knows where a key frame is missing that could be repeated"
+    elif not decoders().get(found.decoder).reads_key_frames:
+        trouble = f"decoder {found.decoder!r} cannot leave out the others"
+    if trouble is not None:
+        raise SpecError(f"Key frames alone are not to be had: {trouble}.")
 
 
 def recipe_of(

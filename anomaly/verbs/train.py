@@ -26,7 +26,7 @@ from anomaly.datasets.labels import IGNORED, NORMAL, LabelSet, check_known, read
 from anomaly.detectors import LABELLED, Detector, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
-from anomaly.features import FeatureSpec, recipe
+from anomaly.features import BadFrames, FeatureSpec, recipe
 from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureGroup, FeatureStore
 from anomaly.registry import unknown_name
@@ -50,6 +50,10 @@ class TrainRequest:
     backbones: tuple[str, ...] = ("motion",)
     backbone_parameters: Mapping[str, Any] | None = None
     decoder: str = "pyav"
+    keyframes: bool = False
+    """look at key frames alone"""
+    bad_frames: BadFrames = "skip"
+    """what becomes of frames that cannot be decoded"""
     scores: ScoreSpec = field(default_factory=ScoreSpec)
     seed: int = 0
     videos: tuple[str, ...] = ()
@@ -71,7 +75,11 @@ class TrainRequest:
         found = {}
         for name in self.backbones:
             found[name] = recipe(
-                name, dict(self.backbone_parameters or {}), decoder=self.decoder
+                name,
+                dict(self.backbone_parameters or {}),
+                decoder=self.decoder,
+                keyframes=self.keyframes,
+                bad_frames=self.bad_frames,
             )
         return found
 

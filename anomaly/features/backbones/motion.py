@@ -128,6 +128,10 @@ class Motion(Backbone):
         return _REACH_SIGMAS * parameters.smoothing_seconds + frame_before_seconds
 
     @override
+    def restart_row(self, row: int) -> int:
+        return max(0, row - _REACH_FRAMES - 2)  # what is smoothed over, and the frame before that
+
+    @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
         rows: list[_Frame] = []
         for frame in self._smoothed(self._measured(batches)):

@@ -57,6 +57,7 @@ class TimmFrames(Backbone):
     """Yields one vector for each frame, or g x g of them, from a timm network in evaluation mode."""
 
     Parameters = TimmFramesParameters
+    rows_stand_alone = True
     parameters: TimmFramesParameters
 
     def __init__(self, parameters: TimmFramesParameters) -> None:
@@ -120,6 +121,10 @@ class TimmFrames(Backbone):
                 return self._cells(features)
             pooled = self.parameters.layer == "pooled"
             return cast("torch.Tensor", network.forward_head(features, pre_logits=pooled))
+
+    @override
+    def restart_row(self, row: int) -> int:
+        return row // self.parameters.batch_size * self.parameters.batch_size
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
