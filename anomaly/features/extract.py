@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anomaly.errors import SpecError, StoreError, TransientError, VideoError
-from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of, weights
+from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of
 from anomaly.features.backbones import backbones
 from anomaly.features.picture import Picture, PictureMeter
 from anomaly.features.store import FeatureGroup, FeatureStore, FeatureWriter, group_key
@@ -134,7 +134,7 @@ class _Job:
         self, recipes: Sequence[FeatureSpec], path: Path, content: str
     ) -> list[FeatureGroup]:
         """Extract recipes that want the same pixels: the video is decoded once for all of them."""
-        built = [_backbone(self.store.root, canonical_json(recipe)) for recipe in recipes]
+        built = [_backbone(canonical_json(recipe)) for recipe in recipes]
 
         def read(stream: FrameStream) -> list[FeatureGroup]:
             return self._write(stream, built, recipes, content)
@@ -269,10 +269,9 @@ def _decode_process() -> DecodeProcess:
 
 
 @functools.lru_cache(maxsize=4)
-def _backbone(root: Root, recipe_json: str) -> Backbone:
+def _backbone(recipe_json: str) -> Backbone:
     """Return the backbone of a recipe, checked to be the very one that the recipe was made with."""
     recipe = from_dict(FeatureSpec, json.loads(recipe_json))
-    weights.share(root, recipe.weights)
     built = backbones().get(recipe.backbone).build(recipe.parameters)
     here = recipe_of(recipe.backbone, built, decoder=recipe.decoder, dtype=recipe.dtype)
     asked = recipe.pixels  # the backbone has no say in these
