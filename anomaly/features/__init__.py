@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import SpecError, StoreError
+from anomaly.features.picture import Picture
 from anomaly.registry import unknown_name
 from anomaly.shapes import expect
 from anomaly.spec import from_dict, spec, to_dict
@@ -128,6 +129,14 @@ def concatenate(blocks: list[FeatureBlock]) -> FeatureBlock:
     )
 
 
+class Earlier(NamedTuple):
+    """What is remembered of an earlier video of the same camera."""
+
+    seconds: float
+    """when it began, from the first frame of the later video: below 0"""
+    picture: Picture
+
+
 class Backbone(ABC):
     """Turns frames into features, one video at a time, in a stream of constant memory.
 
@@ -176,6 +185,32 @@ class Backbone(ABC):
         """
         del row
         return 0
+
+    @classmethod
+    def context_seconds(cls, parameters: Any) -> float:
+        """Return how far back `recall` wants to know the same camera's earlier videos; 0: not at all."""
+        del parameters
+        return 0.0
+
+    @classmethod
+    def recall(
+        cls, parameters: Any, own: Picture, earlier: Sequence[Earlier]
+    ) -> FeatureBlock | None:
+        """Return what a video's features lack without the videos before it.
+
+        Called when features are read, so that what is stored of a video depends on no other.
+
+        Args:
+            parameters: of the recipe.
+            own: what the video's pictures are like.
+            earlier: the same of earlier videos, oldest first.
+
+        Returns:
+            Cells that come in addition: those of row k from `seconds_T[k]` on, until the next row's
+            time; None when there are none.
+        """
+        del parameters, own, earlier
+        return None
 
     @classmethod
     def build(cls, parameters: dict[str, Any]) -> Backbone:

@@ -26,7 +26,8 @@ shift: how far the whole picture has moved since the row before, in pixels.
 """
 VIEW_SECONDS = 5.0
 """time over which a view is averaged"""
-_VIEW_LINES = 60
+VIEW_SHRINK = 4
+"""a view has a quarter of the lines and columns that the decoder hands over"""
 _SLOT_SECONDS = 0.2
 """all but brightness and change are measured this often, and stay as they are in between"""
 _SLACK = 1e-6
@@ -50,7 +51,7 @@ class Picture:
     statistics_TK: NDArray[np.float32]
     """one row a frame that was looked at, one column for each of `STATISTICS`"""
     views_VHW: NDArray[np.uint8]
-    """grey pictures of about 60 lines, each the mean of `VIEW_SECONDS`; 0 to 254"""
+    """grey pictures of a quarter of the size, each the mean of `VIEW_SECONDS`; 0 to 254"""
     view_seconds_V: NDArray[np.float64]
     """when each view begins, from the first frame of the video"""
 
@@ -138,7 +139,7 @@ class PictureMeter:
             now = self._look(pixels_HWC)
             self._held[2:4] = _contrast_and_sharpness(now.small)
             if before is not None:
-                self._held[4:] = _noise_and_shift(self._look(before), now, self._shrink)
+                self._held[4:] = _noise_and_shift(self._look(before), now)
             self._add_to_view(now.small, seconds, views)
         return self._held
 
@@ -147,12 +148,11 @@ class PictureMeter:
 
         height, width, channels = pixels_HWC.shape
         if self._size_wh == (0, 0):
-            self._shrink = max(1, round(height / _VIEW_LINES))
-            self._size_wh = max(1, width // self._shrink), max(1, height // self._shrink)
+            self._size_wh = max(1, width // VIEW_SHRINK), max(1, height // VIEW_SHRINK)
         green = channels // 2
         shrunk: Any = cv2.resize(pixels_HWC, self._size_wh, interpolation=cv2.INTER_AREA)
         small = shrunk.reshape(*self._size_wh[::-1], channels)[..., green].astype(np.float32)
-        points = pixels_HWC[:: self._shrink, :: self._shrink, green].astype(np.float32)
+        points = pixels_HWC[::VIEW_SHRINK, ::VIEW_SHRINK, green].astype(np.float32)
         return _Look(float(small.mean()), small, points)
 
     def _add_to_view(
@@ -181,10 +181,11 @@ def _contrast_and_sharpness(small: Small) -> tuple[float, float]:
     return contrast, detail / max(contrast, 1.0)
 
 
-def _noise_and_shift(before: _Look, now: _Look, shrink: int) -> tuple[float, float]:
+def _noise_and_shift(before: _Look, now: _Look) -> tuple[float, float]:
     """Return the noise of a pixel in levels, and the shift of the picture in pixels of its full size.
 
-    Noise is what half of all areas exceed: people move in some of them, noise and rain are everywhere. The shift is Lucas and Kanade's (1981) for the picture as a whole, right for less than two pixels of
+    Noise is what half of all areas exceed: people move in some of them, noise and rain are everywhere.
+    The shift is Lucas and Kanade's (1981) for the picture as a whole, right for less than two pixels of
     the small picture; beyond it is too low, and still large.
     """
     import cv2
@@ -200,4 +201,4 @@ def _noise_and_shift(before: _Look, now: _Look, shrink: int) -> tuple[float, flo
     change_N = (now.small - lit).ravel()
     texture_22 = slopes_2N @ slopes_2N.T + np.eye(2, dtype=np.float32)
     moved_2 = np.linalg.solve(texture_22, slopes_2N @ -change_N)
-    return noise, shrink * float(np.hypot(*moved_2))
+    return noise, VIEW_SHRINK * float(np.hypot(*moved_2))

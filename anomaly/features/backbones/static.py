@@ -7,25 +7,29 @@ that was seen longest, not a mixture, so what stood in the first frames and leav
 many seconds (times `absorb_ratio`) as it was seen; light is divided out by the median ratio to the
 background; somebody who walks past stops the clock of what rests behind him, and does not reset it.
 
-Everything looks back in time only, from the first frame of the file.
+Two lights are told apart, such as day and night, or a lamp that is on or off: a picture most of which is
+unlike the background begins a second one, and the first waits for its light to come back.
+
+Everything looks back in time only, from the first frame of the file. What was put down in an earlier file
+is found by the same rules in the small views that are stored of both (`recall`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.features import Backbone, FeatureBlock
+from anomaly.features import Backbone, Earlier, FeatureBlock
+from anomaly.features.picture import VIEW_SECONDS, VIEW_SHRINK, Picture
 from anomaly.spec import spec
 from anomaly.video import FrameBatch, PixelSpec
 
-_SHRINK = 4
 _BLOCK = 4
 """side of a block in pixels of the quarter-size picture; a cell is 2 x 2 blocks, cells lie a block apart"""
 _SETTLING_SECONDS = 0.2
@@ -37,6 +41,9 @@ _NOISES = 6.0
 _ROWS = 256
 _LONGEST_STEP_SECONDS = 1.0
 """a longer gap between frames counts as this much, so that a hole in a file ages nothing"""
+_OTHER_LIGHT = 0.5
+"""share of the picture that must be unlike the background for it to be another light"""
+_LIGHTS = 2
 
 Plane = NDArray[np.float32]
 
@@ -69,6 +76,7 @@ class Static(Backbone):
     """
 
     Parameters = StaticParameters
+    version = 2
     parameters: StaticParameters
 
     @property
@@ -91,20 +99,49 @@ class Static(Backbone):
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
-        scene: _Scene | None = None
+        scene = _Lights(self.parameters, _LONGEST_STEP_SECONDS)
         rows: list[_Row] = []
         for batch in batches:
             for index, seconds, pixels_HWC in zip(
                 batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
             ):
                 picture = _quarter(pixels_HWC[:, :, 0])
-                scene = scene or _Scene(picture, float(seconds), self.parameters)
                 rows.append(_Row(int(index), float(seconds), *scene.look(picture, seconds)))
                 if len(rows) == _ROWS:
                     yield _block(rows, scene.grid)
                     rows = []
-        if rows and scene is not None:
+        if rows:
             yield _block(rows, scene.grid)
+
+    @classmethod
+    @override
+    def context_seconds(cls, parameters: StaticParameters) -> float:
+        # The background must have been seen before what rests, which counts for as long again.
+        return 2 * parameters.memory_seconds
+
+    @classmethod
+    @override
+    def recall(
+        cls, parameters: StaticParameters, own: Picture, earlier: Sequence[Earlier]
+    ) -> FeatureBlock | None:
+        scene = _Lights(parameters, 2 * VIEW_SECONDS)
+        for video in earlier:
+            for view, begin in zip(
+                video.picture.views_VHW, video.picture.view_seconds_V, strict=True
+            ):
+                seconds = video.seconds + float(begin)
+                if -cls.context_seconds(parameters) <= seconds < 0:
+                    scene.look(view.astype(np.float32), seconds)
+        if scene.is_blind:
+            return None
+        rows: list[_Row] = []
+        for view, begin in zip(own.views_VHW, own.view_seconds_V, strict=True):
+            known_from = float(begin) + VIEW_SECONDS
+            values_ND, place_N2 = scene.look(view.astype(np.float32), float(begin))
+            # A clock starts with the second view of a thing; half a view more keeps rounding out.
+            older_N = np.expm1(values_ND[:, 0]) > known_from - VIEW_SECONDS / 2
+            rows.append(_Row(len(rows), known_from, values_ND[older_N], place_N2[older_N]))
+        return _block(rows, scene.grid)
 
 
 @dataclass(frozen=True)
@@ -131,16 +168,68 @@ def _quarter(gray: NDArray[np.uint8]) -> Plane:
     import cv2
 
     cv2.setNumThreads(1)
-    size_wh = max(1, gray.shape[1] // _SHRINK), max(1, gray.shape[0] // _SHRINK)
+    size_wh = max(1, gray.shape[1] // VIEW_SHRINK), max(1, gray.shape[0] // VIEW_SHRINK)
     shrunk: Any = cv2.resize(gray, size_wh, interpolation=cv2.INTER_AREA)
     return np.asarray(shrunk, dtype=np.float32)
+
+
+class _Lights:
+    """The scene in each light that the camera has seen of late; one of them is looked at."""
+
+    def __init__(self, parameters: StaticParameters, longest_step_seconds: float) -> None:
+        self._own = parameters
+        self._longest_step_seconds = longest_step_seconds
+        self._scenes: list[_Scene] = []  # the one that was last looked at is the last
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether no picture has been seen yet."""
+        return not self._scenes
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the grid of cells."""
+        return self._scenes[-1].grid
+
+    def look(self, picture: Plane, seconds: float) -> tuple[Plane, NDArray[np.int16]]:
+        """Take the next picture; return the vectors and places of the cells that rest."""
+        for number, scene in reversed(list(enumerate(self._scenes))):
+            compared = scene.compare(picture)
+            if compared.unlike <= _OTHER_LIGHT:
+                self._scenes.append(self._scenes.pop(number))
+                return scene.take(compared, seconds)
+        scene = _Scene(picture, seconds, self._own, self._longest_step_seconds)
+        self._scenes = [*self._scenes[1 - _LIGHTS :], scene]
+        return scene.take(scene.compare(picture), seconds)
+
+
+class _Compared(NamedTuple):
+    """A picture beside what is known."""
+
+    lit: Plane
+    """as it would look in the light of the background"""
+    least: float
+    """difference that matters"""
+    still: NDArray[np.bool_]
+    """like the settled value"""
+    usual: NDArray[np.bool_]
+    """like the background"""
+    unlike: float
+    """share of the picture that is unlike the background, however noisy or sudden"""
 
 
 class _Scene:
     """What is known of every pixel: background, settled value, and for how many seconds each."""
 
-    def __init__(self, picture: Plane, seconds: float, parameters: StaticParameters) -> None:
+    def __init__(
+        self,
+        picture: Plane,
+        seconds: float,
+        parameters: StaticParameters,
+        longest_step_seconds: float,
+    ) -> None:
         self._own = parameters
+        self._longest_step_seconds = longest_step_seconds
         self._seconds = seconds
         self._background = picture.copy()
         self._seen = np.zeros_like(picture)
@@ -150,21 +239,27 @@ class _Scene:
         self._blocks_hw = max(1, rows), max(1, columns)
         self.grid = self._blocks_hw[0] + 1, self._blocks_hw[1] + 1
 
-    def look(self, picture: Plane, seconds: float) -> tuple[Plane, NDArray[np.int16]]:
-        """Take the next picture; return the vectors and places of the cells that rest."""
-        step = min(max(float(seconds) - self._seconds, 0.0), _LONGEST_STEP_SECONDS)
-        self._seconds = float(seconds)
+    def compare(self, picture: Plane) -> _Compared:
+        """Return what of a picture is known already; changes nothing."""
         lit = picture * np.median((self._background + 1) / (picture + 1))
         change = np.abs(lit - self._settled)
         least = max(_LEAST_CONTRAST, _NOISES * float(np.median(change)) / 0.6745)
-        self._count(lit, change < least, least, step)
-        self._absorb()
-        return self._cells(least)
+        apart = np.abs(lit - self._background)
+        unlike = float((apart > _LEAST_CONTRAST).mean())
+        return _Compared(lit, least, change < least, apart < least, unlike)
 
-    def _count(self, lit: Plane, still: NDArray[np.bool_], least: float, step: float) -> None:
+    def take(self, compared: _Compared, seconds: float) -> tuple[Plane, NDArray[np.int16]]:
+        """Take the picture that was compared; return the vectors and places of the cells that rest."""
+        step = min(max(float(seconds) - self._seconds, 0.0), self._longest_step_seconds)
+        self._seconds = float(seconds)
+        self._count(compared, step)
+        self._absorb()
+        return self._cells(compared.least)
+
+    def _count(self, compared: _Compared, step: float) -> None:
+        lit, still, usual = compared.lit, compared.still, compared.usual
         pace = np.float32(1 - np.exp(-step / _SETTLING_SECONDS))
         self._settled += pace * (lit - self._settled)
-        usual = np.abs(lit - self._background) < least
         self._seen[usual] += np.float32(step)
         np.minimum(self._seen, self._own.memory_seconds, out=self._seen)
         slow = np.float32(step) / np.maximum(self._seen, np.float32(1.0))
