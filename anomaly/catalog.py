@@ -59,6 +59,9 @@ LEDGER_SCHEMA = pa.schema(
         ("model_digest", pa.string()),
         ("n_frames", pa.int64()),
         ("n_events", pa.int64()),
+        ("seconds_outside", pa.float64()),
+        ("outside", pa.string()),
+        ("context", pa.string()),
     ]
 )
 
@@ -107,6 +110,12 @@ class LedgerRow:
     model_digest: str
     n_frames: int
     n_events: int
+    seconds_outside: float = 0.0
+    """playing time in which the camera was out of its domain"""
+    outside: str = ""
+    """why, the longest reason first: `dark, noisy`"""
+    context: str = ""
+    """digest of the earlier videos that the scores took into account; empty: none"""
 
 
 Row = TypeVar("Row", CatalogRow, LedgerRow)
@@ -330,8 +339,8 @@ def _encode(rows: Iterable[CatalogRow | LedgerRow], schema: pa.Schema) -> bytes:
 def _decode(data: bytes | None, cls: type[Row]) -> list[Row]:
     if data is None:
         return []
-    names = [field.name for field in fields(cls)]
-    table = parquet.decoded(data, names)
+    table = parquet.decoded(data)
+    names = [field.name for field in fields(cls) if field.name in table.column_names]
     columns = [table[name].to_pylist() for name in names]
     return [
         cls(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)

@@ -34,12 +34,14 @@ _CURRENT = "checkpoints/current.json"
 
 @dataclass(frozen=True)
 class Model:
-    """What one fit learnt: state of the detector, state of the score stages, facts."""
+    """What one fit learnt: state of the detector, of the score stages and of the domain, facts."""
 
     detector: Arrays
     stages: Arrays
     facts: dict[str, Any]
     """plain JSON; part of the digest, so without the time of day"""
+    domain: Arrays = field(default_factory=dict)
+    """what the camera's pictures looked like; empty where that was not measured"""
 
     def digest(self) -> str:
         """Return 32 hex digits of the hash of all it holds; equal fits give equal digests."""
@@ -288,6 +290,7 @@ def _model_bytes(model: Model) -> bytes:
 
     arrays = {f"detector/{name}": array for name, array in model.detector.items()}
     arrays |= {f"stages/{name}": array for name, array in model.stages.items()}
+    arrays |= {f"domain/{name}": array for name, array in model.domain.items()}
     return dump(_contiguous(arrays), metadata={"facts": canonical_json(model.facts)})
 
 
@@ -310,4 +313,5 @@ def _read_model(root: Root, key: str) -> Model:
             if name.startswith(part)
         }
 
-    return Model(below("detector/"), below("stages/"), json.loads(metadata["facts"]))
+    facts = json.loads(metadata["facts"])
+    return Model(below("detector/"), below("stages/"), facts, below("domain/"))

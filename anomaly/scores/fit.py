@@ -19,6 +19,7 @@ from anomaly.checkpoints import Model
 from anomaly.detectors import Detector, FitContext
 from anomaly.errors import StoreError
 from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores.domain import Outside, is_outside
 from anomaly.scores.events import Event
 from anomaly.scores.merge import RowScores, merge
 from anomaly.scores.stages import ScoreStages
@@ -64,16 +65,24 @@ def fit_model(
 
 
 def score_bag(
-    detector: Detector, bag: Bag, video: VideoRows, stages: ScoreStages
+    detector: Detector,
+    bag: Bag,
+    video: VideoRows,
+    stages: ScoreStages,
+    outside: Sequence[Outside] = (),
 ) -> tuple[FrameScores, list[Event]]:
     """Return the scores of all frames of one video, and its events.
+
+    Frames of the stretches `outside` the camera's domain are not covered and make no events.
 
     Raises:
         StoreError: the detector scores a row that does not exist, or with a NaN.
     """
     rows = _rows(detector, bag, video.index_T(), video.seconds_T(), video.n_frames)
     scores = stages(rows)
-    return scores, stages.events(scores)
+    strange_T = is_outside(outside, scores.seconds_T)
+    known = replace(scores, score_T=np.where(strange_T, np.nan, scores.score_T))
+    return replace(scores, covered_T=scores.covered_T & ~strange_T), stages.events(known)
 
 
 Fitted = tuple[Detector, list[RowScores]]

@@ -17,10 +17,11 @@ from anomaly.detectors import FitContext, detectors
 from anomaly.features import FeatureSpec
 from anomaly.features.store import FeatureStore
 from anomaly.scores import ScoreSpec
+from anomaly.scores.domain import Domain, Seen
 from anomaly.scores.fit import fit_model
 from anomaly.spec import fingerprint, to_dict
 from anomaly.storage import open_root
-from anomaly.verbs.bags import Ranges, open_bag
+from anomaly.verbs.bags import Ranges, open_bag, open_group
 from anomaly.verbs.watch import Watch
 from anomaly.windows.bags import Bag
 
@@ -77,12 +78,16 @@ class FitJob:
 def fit_job(job: FitJob) -> tuple[str, Model]:
     """Fit one model, wherever this runs; a killed fit resumes from its last epoch."""
     model = fit(job)
-    lineage = {
+    lineage: dict[str, Any] = {
         "seed": job.seed,
         "videos": [_lineage(video) for video in job.videos],
         "versions": _versions(),
     }
-    return job.model, Model(model.detector, model.stages, {**model.facts, **lineage})
+    domain = _domain(job)
+    if domain is not None:
+        model = replace(model, domain=domain.state())
+        lineage["domain"] = domain.facts
+    return job.model, replace(model, facts={**model.facts, **lineage})
 
 
 def fit(job: FitJob) -> Model:
@@ -113,6 +118,22 @@ def fit(job: FitJob) -> Model:
     model = fit_model(lambda: cls.build(job.parameters, job.inputs), bags, job.scores, context)
     clear()
     return replace(model, facts={**model.facts, "curves": watch.curves}) if watch.curves else model
+
+
+def _domain(job: FitJob) -> Domain | None:
+    """Return what the job's camera showed; several cameras together have no domain."""
+    if len({video.camera for video in job.videos}) > 1:
+        return None
+    store = FeatureStore(open_root(job.root))
+    recipe = next(iter(job.inputs.values()))
+    seen = []
+    for video in job.videos:
+        group = open_group(store, recipe, video.uri, video.content)
+        picture = group.picture()
+        if picture is not None:
+            usable_T = video.bag(store, job.inputs).normal_rows()
+            seen.append(Seen(picture, group.seconds_T(), usable_T))
+    return Domain.fit(seen)
 
 
 def _identity(job: FitJob) -> dict[str, Any]:

@@ -1,0 +1,282 @@
+"""Does a camera still see what it saw when its model was learnt? If not: since when, and why.
+
+A model knows nothing of pictures unlike those it has learnt from: at night, in heavy rain, out of focus or
+knocked aside, everything is unfamiliar and a camera would alarm until morning. So what a picture is like
+(`features.picture`) is compared, ten seconds at a time, with the same camera's training video. Frames that
+are out of domain keep their scores and their rank, are marked as not covered, and make no events.
+
+Only the picture decides, never the score: what goes on for long and scores high may be the very thing that
+is looked for. The margins are wide and in plain units; a change of light by a third, flicker, half the
+frame rate or strong compression stay inside them (docs/detector.md has the figures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.detectors import Arrays
+from anomaly.features.picture import STATISTICS, Picture
+
+BLOCK_SECONDS = 10.0
+"""a mark is made for so long at a time"""
+VIEW_CHANGED = "view changed"
+_TRIMMED = 0.02
+"""share of training blocks on either side that may be odd themselves"""
+_MOST_VIEWS = 400
+"""training views that are compared with each other, spread over the training time"""
+_REFERENCES = 16
+_ALIKE = 0.9
+"""agreement from which on another reference would say nothing new"""
+_DETAIL = 9
+"""side of the square, in pixels of a view, whose mean is taken off before views are compared"""
+_LEAST_AGREEMENT = 0.5
+"""a view that agrees less with every reference shows something else: a camera that stands still keeps
+0.85 and more, whatever the light and the weather; one turned by a tenth of the picture keeps none"""
+_OF_USUAL_AGREEMENT = 0.6
+"""or less than this share of what the training videos agree among each other, if they do not agree well"""
+
+
+class _Limit(NamedTuple):
+    """From when on a statistic is out of domain, given its usual range."""
+
+    reason: str
+    statistic: str
+    times: float
+    plus: float = 0.0
+    above: bool = False
+
+    def breaks(self, value_B: NDArray[np.floating[Any]], usual: float) -> NDArray[np.bool_]:
+        """Say for each block whether it lies beyond; `usual` is the end of the range on that side."""
+        limit = self.times * usual + self.plus
+        return value_B > limit if self.above else value_B < limit
+
+
+_LIMITS = (
+    _Limit("dark", "brightness", 0.42),
+    _Limit("bright", "brightness", 2.4, above=True),
+    _Limit("covered", "contrast", 0.3),
+    _Limit("blurred", "sharpness", 0.6),
+    _Limit("noisy", "noise", 2.0, 2.0, above=True),
+    _Limit("shaking", "shift", 2.0, 1.5, above=True),
+)
+
+
+class Outside(NamedTuple):
+    """A stretch of a video that is out of domain, half-open; the last one has no end."""
+
+    start_seconds: float
+    stop_seconds: float
+    reasons: tuple[str, ...]
+
+
+def is_outside(
+    stretches: Sequence[Outside], seconds_T: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return shape (T,): does the moment lie in one of the stretches?"""
+    inside_T = np.zeros(len(seconds_T), dtype=bool)
+    for one in stretches:
+        inside_T |= (seconds_T >= one.start_seconds) & (seconds_T < one.stop_seconds)
+    return inside_T
+
+
+class Seen(NamedTuple):
+    """The picture of one training video."""
+
+    picture: Picture
+    seconds_T: NDArray[np.float64]
+    usable_T: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a camera's training video looked like."""
+
+    lowest_K: NDArray[np.float64]
+    """of each of `STATISTICS` over the blocks of the training video"""
+    highest_K: NDArray[np.float64]
+    references_RHW: NDArray[np.uint8]
+    """views that stand for all of them"""
+    usual_agreement: float
+    """how well a view agrees with those of other training videos, at the least"""
+
+    @classmethod
+    def fit(cls, seen: Sequence[Seen]) -> Self | None:
+        """Learn from the usable rows of training videos; None where no picture was measured."""
+        blocks = [
+            np.median(video.picture.statistics_TK[rows], axis=0)
+            for video in seen
+            for _, rows in _blocks(video.seconds_T, np.flatnonzero(video.usable_T))
+        ]
+        views = [_usable_views(video) for video in seen]
+        if not blocks or not sum(map(len, views)):
+            return None
+        lowest_K, highest_K = np.quantile(blocks, (_TRIMMED, 1 - _TRIMMED), axis=0)
+        alike = _of_one_size(views)
+        return cls(lowest_K, highest_K, _references(alike), _usual_agreement(alike))
+
+    def outside(self, picture: Picture, seconds_T: NDArray[np.float64]) -> tuple[Outside, ...]:
+        """Return the stretches of a video that are unlike the training video, in order."""
+        blocks = list(_blocks(seconds_T, np.arange(len(seconds_T))))
+        if not blocks:
+            return ()
+        typical_BK: NDArray[np.floating[Any]] = np.stack(
+            [np.median(picture.statistics_TK[rows], axis=0) for _, rows in blocks]
+        )
+        strange = self._strange_views(picture)
+        until_T = np.append(seconds_T[1:], np.inf)
+        found = []
+        for (number, rows), broken in zip(blocks, self._broken(typical_BK), strict=True):
+            reasons = broken or ((VIEW_CHANGED,) if number in strange else ())
+            if reasons:
+                found.append(Outside(seconds_T[rows[0]], until_T[rows[-1]], reasons))
+        return _joined(found)
+
+    @property
+    def facts(self) -> dict[str, list[float]]:
+        """The usual range of each statistic, as plain JSON."""
+        ranges = zip(STATISTICS, self.lowest_K.tolist(), self.highest_K.tolist(), strict=True)
+        return {name: [round(low, 3), round(high, 3)] for name, low, high in ranges}
+
+    def state(self) -> Arrays:
+        """Return everything learnt as named arrays."""
+        return {
+            "lowest": self.lowest_K,
+            "highest": self.highest_K,
+            "references": self.references_RHW,
+            "agreement": np.array(self.usual_agreement),
+        }
+
+    @classmethod
+    def from_state(cls, state: Arrays) -> Self | None:
+        """Return the domain that `state` came from; None of nothing."""
+        if not state:
+            return None
+        return cls(
+            state["lowest"],
+            state["highest"],
+            state["references"],
+            float(state["agreement"]),
+        )
+
+    def _broken(self, typical_BK: NDArray[np.floating[Any]]) -> Iterator[tuple[str, ...]]:
+        """Yield the reasons of each block."""
+        broken = []
+        for limit in _LIMITS:
+            column = STATISTICS.index(limit.statistic)
+            usual = (self.highest_K if limit.above else self.lowest_K)[column]
+            broken.append(limit.breaks(typical_BK[:, column], float(usual)))
+        for of_block in np.stack(broken, axis=1):
+            yield tuple(
+                limit.reason for limit, out in zip(_LIMITS, of_block, strict=True) if out
+            )
+
+    def _strange_views(self, picture: Picture) -> set[int]:
+        """Return the numbers of the blocks of which no view agrees with the training video."""
+        least = min(_LEAST_AGREEMENT, _OF_USUAL_AGREEMENT * self.usual_agreement)
+        size_wh = self.references_RHW.shape[:0:-1]
+        views_VF = _features([_resized(view, size_wh) for view in picture.views_VHW])
+        agreement_V = (views_VF @ _features(self.references_RHW).T).max(axis=1, initial=-1.0)
+        block_V = _block_of(picture.view_seconds_V)
+        familiar = set(block_V[agreement_V >= least].tolist())
+        return set(block_V.tolist()) - familiar
+
+
+def _block_of(seconds_N: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.floor(seconds_N / BLOCK_SECONDS + 1e-6).astype(np.int64)
+
+
+def _blocks(
+    seconds_T: NDArray[np.float64], rows: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield the number of each block of time, and which of `rows` lie in it."""
+    if not len(rows):
+        return
+    block_N = _block_of(seconds_T[rows])
+    cuts = np.flatnonzero(np.diff(block_N)) + 1
+    for part in np.split(np.arange(len(rows)), cuts):
+        yield int(block_N[part[0]]), rows[part]
+
+
+def _joined(found: Iterable[Outside]) -> tuple[Outside, ...]:
+    """Join neighbouring blocks that are out for the same reasons."""
+    joined: list[Outside] = []
+    for one in found:
+        last = joined[-1] if joined else None
+        if (
+            last
+            and last.reasons == one.reasons
+            and one.start_seconds - last.stop_seconds < BLOCK_SECONDS
+        ):
+            joined[-1] = last._replace(stop_seconds=one.stop_seconds)
+        else:
+            joined.append(one)
+    return tuple(joined)
+
+
+def _usable_views(video: Seen) -> NDArray[np.uint8]:
+    begins_V = video.picture.view_seconds_V
+    row_V = np.searchsorted(video.seconds_T, begins_V - 1e-6).clip(max=len(video.usable_T) - 1)
+    return video.picture.views_VHW[video.usable_T[row_V]]
+
+
+def _of_one_size(views: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Return some views of each video, spread over its time, all of the size of the first."""
+    total = sum(map(len, views))
+    step = max(1, -(-total // _MOST_VIEWS))
+    size_wh = next(some for some in views if len(some)).shape[:0:-1]
+    return [
+        np.stack([_resized(view, size_wh) for view in some[::step]])
+        for some in views
+        if len(some)
+    ]
+
+
+def _resized(view_HW: NDArray[np.uint8], size_wh: tuple[int, ...]) -> NDArray[np.uint8]:
+    import cv2
+
+    if view_HW.shape[::-1] == tuple(size_wh):
+        return view_HW
+    return np.asarray(cv2.resize(view_HW, size_wh, interpolation=cv2.INTER_AREA))
+
+
+def _features(views: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Return the details of each view as a vector of length 1: light and slow shading are taken off."""
+    import cv2
+
+    rows = []
+    for view in views:
+        plain = view.astype(np.float32)
+        detail = (plain - cv2.blur(plain, (_DETAIL, _DETAIL))).ravel()
+        detail -= detail.mean()
+        rows.append(detail / max(float(np.linalg.norm(detail)), 1e-6))
+    return np.array(rows, dtype=np.float32).reshape(len(rows), -1)
+
+
+def _references(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return views so that each of the others agrees well with one of them."""
+    together = np.concatenate(views)
+    features_VF = _features(together)
+    chosen = [0]
+    best_V = features_VF @ features_VF[0]
+    while len(chosen) < _REFERENCES and best_V.min() < _ALIKE:
+        chosen.append(int(best_V.argmin()))
+        best_V = np.maximum(best_V, features_VF @ features_VF[chosen[-1]])
+    return together[chosen]
+
+
+def _usual_agreement(views: Sequence[NDArray[np.uint8]]) -> float:
+    """Return what nearly all views agree at least with those of another video (or the other half)."""
+    if len(views) == 1:
+        middle = len(views[0]) // 2
+        views = [views[0][:middle], views[0][middle:]] if middle else [views[0], views[0]]
+    features = [_features(some) for some in views]
+    best = []
+    for number, own_VF in enumerate(features):
+        others_VF = np.concatenate(features[:number] + features[number + 1 :])
+        best.append((own_VF @ others_VF.T).max(axis=1))
+    return float(np.quantile(np.concatenate(best), _TRIMMED))
