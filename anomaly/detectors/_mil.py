@@ -19,7 +19,13 @@ from anomaly.spec import spec
 from anomaly.training.inputs import Standard
 from anomaly.training.labelled import check_learnable, video_class
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.mil import MilNetwork, balanced, judge_videos, segments_of
+from anomaly.training.mil import (
+    MilNetwork,
+    balanced,
+    judge_videos,
+    pasted_loss,
+    segments_of,
+)
 from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
 from anomaly.training.rows import View, row_vectors, seen_as
 from anomaly.windows import WindowSpec
@@ -42,9 +48,12 @@ class MilParameters:
     """rows averaged into one snippet when a video is scored"""
     view: View = "vectors"
     """vectors, how much each entry changed since the row before (for backbones that see single frames and
-    so no motion), or both"""
+    so no motion), both, or one number: how much they changed on average"""
     scale: Literal["none", "unit", "standard"] = "standard"
     """of vectors: as they are, to length 1, or to mean 0 and variance 1 in each dimension"""
+    synthesis: Annotated[float, Field(ge=0)] = 0.0
+    """weight of the loss on made-up videos: normal ones into which the stretch of an abnormal one is pasted
+    that the network just then finds most abnormal, each segment labelled; 0: none"""
     training: TrainingSpec = TrainingSpec()
     """half of each batch are normal videos, half abnormal; an epoch shows all videos of the larger class"""
 
@@ -96,7 +105,7 @@ class MilDetector(Detector, Generic[Net]):
         empty = (np.zeros((0, 0, 0), np.float32), np.zeros(0, np.int64))
         self.network = fit_network(
             partial(self.make_network, segments_NTD.shape[-1]),
-            self.loss,
+            self._whole_loss,
             (self._scaled(segments_NTD), classes_N),
             judge_videos(self._scaled(held_out_MTD), held_out_M) if judged else empty,
             self.parameters.training,
@@ -127,6 +136,12 @@ class MilDetector(Detector, Generic[Net]):
     def load_state(self, state: Arrays) -> None:
         self.standard = Standard(state["mean"], state["scale"])
         self.network = restored(partial(self.make_network, len(state["mean"])), state)
+
+    def _whole_loss(self, network: Net, segments_BTD: Tensor, classes_B: Tensor) -> Tensor:
+        loss = self.loss(network, segments_BTD, classes_B)
+        if self.parameters.synthesis:
+            loss = loss + self.parameters.synthesis * pasted_loss(network, segments_BTD)
+        return loss
 
     def _window(self, n_rows: int) -> WindowSpec:
         """Return the windows that a video of so many rows is scored in."""

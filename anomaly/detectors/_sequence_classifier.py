@@ -56,7 +56,7 @@ class SequenceParameters:
     """let each class count the same, however rare it is"""
     view: View = "vectors"
     """vectors, how much each entry changed since the row before (for backbones that see single frames and
-    so no motion), or both"""
+    so no motion), both, or one number: how much they changed on average"""
     rows: Annotated[int, Field(ge=1)] = 10
     """rows in a window"""
     windows: Annotated[int, Field(ge=1)] = 20_000

@@ -141,6 +141,11 @@ class BnWvadNetwork(MilNetwork):
         return levels, self.last(rows_BTC)[..., 0]
 
     @override
+    def logits(self, segments_BTD: Tensor) -> Tensor:
+        logits_BT: Tensor = self(segments_BTD)[1]
+        return logits_BT
+
+    @override
     def score(self, segments_BTD: Tensor) -> Tensor:
         levels, logits_BT = self(segments_BTD)
         distances_BT = sum(

@@ -22,7 +22,7 @@ from typing_extensions import override
 from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
-from anomaly.training.exact import round_for_products
+from anomaly.training.exact import lengths_through, round_for_products
 from anomaly.training.moments import Moments, Spread, add_up
 from anomaly.training.sampling import sample_cells, scored_blocks
 from anomaly.windows.bags import Bag
@@ -45,8 +45,8 @@ class GaussianParameters:
 class Gaussian(Detector):
     """Scores a row by the Mahalanobis distance of its most unlikely cell.
 
-    Its state is `mean_D` and `whitening_ED`, whose rows map a centred vector to independent
-    components of variance 1.
+    Its state is `mean_D` and `scale_D`, which standardise vectors, and `whitening_ED`, an upper triangle
+    whose rows map a standardised vector to independent components of variance 1.
     """
 
     Parameters = GaussianParameters
@@ -57,6 +57,7 @@ class Gaussian(Detector):
     )
 
     mean_D: NDArray[np.float32]
+    scale_D: NDArray[np.float32]
     whitening_ED: NDArray[np.float64]
 
     @override
@@ -73,29 +74,32 @@ class Gaussian(Detector):
             spread = add_up(Spread.of, bags, self.input)
             moments = add_up(partial(_standardised_moments, spread), bags, self.input)
         self.mean_D = spread.mean_D.astype(np.float32)
+        self.scale_D = spread.scale_D.astype(np.float32)
         variance_D, axes_DD = np.linalg.eigh(moments.ledoit_wolf())
         kept_D = self._kept(variance_D)
         spread_E = np.sqrt(np.maximum(variance_D[kept_D], _SMALLEST_VARIANCE))
-        self.whitening_ED = round_for_products(
-            (axes_DD[:, kept_D] / spread_E).T / spread.scale_D
-        )
+        whitening_ED = (axes_DD[:, kept_D] / spread_E).T
+        # Turned so that it is a triangle: lengths stay as they are, and cost half as much.
+        self.whitening_ED = round_for_products(np.linalg.qr(whitening_ED, mode="r"))
         return self
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
         for first_row, block in scored_blocks(bag, self.input, len(self.mean_D)):
-            centred_ND = round_for_products(block.values_ND - self.mean_D)
-            white_NE = centred_ND @ self.whitening_ED.T
-            distance_N = np.sqrt(np.square(white_NE).sum(axis=1))
+            standard_ND = (block.values_ND - self.mean_D) / self.scale_D
+            distance_N = lengths_through(self.whitening_ED, standard_ND)
             yield WindowScores.of_cells(first_row, block, distance_N)
 
     @override
     def state(self) -> Arrays:
-        return {"mean": self.mean_D, "whitening": self.whitening_ED}
+        return {"mean": self.mean_D, "scale": self.scale_D, "whitening": self.whitening_ED}
 
     @override
     def load_state(self, state: Arrays) -> None:
         self.mean_D, self.whitening_ED = state["mean"], state["whitening"]
+        self.scale_D = state.get(
+            "scale", np.ones_like(self.mean_D)
+        )  # once part of the whitening
 
     def _kept(self, variance_D: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Say which components count, given their variances in ascending order."""

@@ -19,6 +19,10 @@ from anomaly.shapes import FloatArray
 
 _SIGNIFICAND_BITS = 53
 _SMALLEST_EXPONENT = -400  # products of smaller numbers would leave the range of float64
+_ROWS, _COLUMNS = (
+    128,
+    64,
+)  # of a product, so that it stays in the cache and skips most zeros of a triangle
 
 
 def round_for_products(vectors_ND: FloatArray) -> NDArray[np.float64]:
@@ -34,8 +38,31 @@ def round_for_products(vectors_ND: FloatArray) -> NDArray[np.float64]:
     bits = (_SIGNIFICAND_BITS - math.ceil(math.log2(rounded_ND.shape[1]))) // 2
     largest_N = np.maximum(rounded_ND.max(axis=1), -rounded_ND.min(axis=1))
     _, exponent_N = np.frexp(largest_N)
-    shift_N = bits - np.maximum(exponent_N, _SMALLEST_EXPONENT)
-    rounded_ND *= np.ldexp(1.0, shift_N)[:, None]
-    np.rint(rounded_ND, out=rounded_ND)
-    rounded_ND *= np.ldexp(1.0, -shift_N)[:, None]
+    # Beside a number so large, the bits wanted are the last that float64 has room for.
+    shift_N = np.maximum(exponent_N, _SMALLEST_EXPONENT) + (_SIGNIFICAND_BITS - 1 - bits)
+    large_N1 = np.ldexp(1.5, shift_N)[:, None]
+    rounded_ND += large_N1
+    rounded_ND -= large_N1
     return rounded_ND
+
+
+def lengths_through(
+    rounded_ED: NDArray[np.float64], vectors_ND: FloatArray
+) -> NDArray[np.float64]:
+    """Return how long each vector is after a linear map, the same bits in whatever company, shape (N,).
+
+    The map comes from `round_for_products`; zeros in front of its rows cost nothing, so an upper triangle
+    takes half the time of a full matrix.
+    """
+    parts = []
+    for start in range(0, len(rounded_ED), _COLUMNS):
+        rows_CD = rounded_ED[start : start + _COLUMNS]
+        first = int(np.argmax((rows_CD != 0).any(axis=0)))
+        parts.append((first, np.ascontiguousarray(rows_CD[:, first:].T)))
+    squared_N = np.zeros(len(vectors_ND))
+    for start in range(0, len(vectors_ND), _ROWS):
+        some_MD = round_for_products(vectors_ND[start : start + _ROWS])
+        for first, part_FC in parts:
+            mapped_MC = some_MD[:, first:] @ part_FC
+            squared_N[start : start + _ROWS] += np.square(mapped_MC, out=mapped_MC).sum(axis=1)
+    return np.sqrt(squared_N)

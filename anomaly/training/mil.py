@@ -28,6 +28,10 @@ class MilNetwork(nn.Module, ABC):
     def score(self, segments_BTD: Tensor) -> Tensor:
         """Return scores (B, T); higher is more anomalous."""
 
+    def logits(self, segments_BTD: Tensor) -> Tensor:
+        """Return log-odds (B, T) that a segment is abnormal: the scores, unless these are another thing."""
+        return self.score(segments_BTD)
+
 
 def segments_of(bag: Bag, input_name: str, segments: int) -> NDArray[np.float32]:
     """Return the usable rows of a video averaged into equally long segments, shape (S, D).
@@ -99,6 +103,42 @@ def judge_videos(segments_NTD: NDArray[np.float32], classes_N: NDArray[np.int64]
         return 1.0 - float(roc_auc_score(abnormal_N, scores_N)) - _TIE * float(apart)
 
     return judge
+
+
+def pasted_loss(network: MilNetwork, segments_BTD: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the segments of made-up videos, whose labels are known.
+
+    "Dynamic synthesis" as in LaGoVAD (2025), in the space of features: what is pasted, and where, is drawn
+    anew for every batch.
+    """
+    normal_BTD, abnormal_BTD = segments_BTD.chunk(2)
+    network.eval()
+    with torch.no_grad():
+        scores_BT = network.logits(abnormal_BTD)
+    network.train()
+    made_BTD, labels_BT = paste(normal_BTD, abnormal_BTD, scores_BT)
+    logits_BT = network.logits(made_BTD)
+    return nn.functional.binary_cross_entropy_with_logits(logits_BT, labels_BT.to(logits_BT))
+
+
+def paste(normal_BTD: Tensor, abnormal_BTD: Tensor, scores_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """Return normal videos with a stretch of an abnormal one each, and which segments are pasted (B, T).
+
+    A stretch holds the segment of the abnormal video that scores highest; its length, up to half of the
+    video, and the place where it lands are random.
+    """
+    count, length = scores_BT.shape
+    drawn_2B = torch.rand(2, count).to(scores_BT.device)
+    long_B = 1 + (drawn_2B[0] * max(1, length // 2)).long()
+    place_B = (drawn_2B[1] * (length - long_B + 1)).long()
+    peak_B = scores_BT.argmax(dim=1)
+    first_B = torch.minimum((peak_B - long_B // 2).clamp_min(0), length - long_B)
+    time_T = torch.arange(length, device=scores_BT.device)
+    within_BT = time_T - place_B[:, None]
+    pasted_BT = (within_BT >= 0) & (within_BT < long_B[:, None])
+    source_BT = (first_B[:, None] + within_BT).clamp(0, length - 1)
+    made_BTD = torch.where(pasted_BT[..., None], pick(abnormal_BTD, source_BT), normal_BTD)
+    return made_BTD, pasted_BT
 
 
 def top_mean(scores_BT: Tensor, count: int) -> Tensor:

@@ -42,8 +42,9 @@ def row_vectors(
     return vectors_TD
 
 
-View = Literal["vectors", "changes", "both"]
-"""What a network sees of a row: its vector, how much each entry changed since the row before, or both"""
+View = Literal["vectors", "changes", "both", "amount"]
+"""What a network sees of a row: its vector, how much each entry changed since the row before, both, or one
+number alone: how much they changed on average"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Changes:
 
     bag: Bag
     input_name: str
-    with_vectors: bool
+    view: View
 
     @property
     def n_rows(self) -> int:
@@ -61,8 +62,10 @@ class Changes:
 
     @property
     def dimension(self) -> int:
-        """Length D of each vector of the input, or twice that."""
-        return self.bag.sources[self.input_name].dimension * (1 + self.with_vectors)
+        """Length D of each vector of the input, twice that, or 1."""
+        if self.view == "amount":
+            return 1
+        return self.bag.sources[self.input_name].dimension * (1 + (self.view == "both"))
 
     @property
     def grid(self) -> None:
@@ -74,8 +77,10 @@ class Changes:
         block = self.bag.read(self.input_name, first, stop)
         vectors_TD = row_vectors(self.bag, block)
         changes_TD = np.abs(np.diff(vectors_TD, axis=0, prepend=vectors_TD[:1]))
-        if self.with_vectors:
+        if self.view == "both":
             changes_TD = np.concatenate([vectors_TD, changes_TD], axis=1)
+        if self.view == "amount":
+            changes_TD = changes_TD.mean(axis=1, keepdims=True)
         asked = slice(start - first, stop - first)
         return vector_block(block.index_T[asked], block.seconds_T[asked], changes_TD[asked])
 
@@ -84,5 +89,5 @@ def seen_as(view: View, bag: Bag) -> Bag:
     """Return the bag as a network with this view sees it."""
     if view == "vectors":
         return bag
-    sources = {name: Changes(bag, name, view == "both") for name in bag.sources}
+    sources = {name: Changes(bag, name, view) for name in bag.sources}
     return replace(bag, sources=sources)

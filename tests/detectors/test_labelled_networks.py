@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from torch import nn
 from anomaly.detectors import bn_wvad, detectors, gs_moe, mil_ranking, rtfm, ur_dmu
 from anomaly.features import FeatureSpec
 from anomaly.training.attention import distance_kernel
-from anomaly.training.mil import balanced, roughness, segments_of, top_mean
+from anomaly.training.mil import balanced, paste, pasted_loss, roughness, segments_of, top_mean
 from anomaly.training.sequence import class_weights, cross_entropy
 from anomaly.video import PixelSpec
 
@@ -318,6 +319,44 @@ def test_the_score_of_a_softmax_ranks_as_one_minus_the_chance_of_normal():
         p = torch.softmax(network(rows), dim=-1)
         odds = network.log_odds(rows)
     assert torch.allclose(torch.sigmoid(odds), 1 - p[..., 0], atol=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(length=st.integers(1, 40), seed=st.integers(0, 999))
+def test_a_stretch_around_the_highest_score_is_pasted_in_order_and_labelled(length, seed):
+    normal = torch.arange(4 * length).view(4, length, 1).float()
+    abnormal = 1000 + normal
+    found = torch.rand(4, length, generator=torch.Generator().manual_seed(seed))
+    made, labels = paste(normal, abnormal, found)
+    for video in range(4):
+        where = torch.nonzero(labels[video])[:, 0].tolist()
+        assert 1 <= len(where) <= max(1, length // 2)
+        assert where == list(range(where[0], where[-1] + 1))
+        pasted = (made[video, where, 0] - 1000 - length * video).tolist()
+        assert pasted == list(range(int(pasted[0]), int(pasted[-1]) + 1))
+        assert found[video].argmax().item() in pasted
+        kept = ~labels[video]
+        assert torch.equal(made[video, kept], normal[video, kept])
+
+
+@pytest.mark.parametrize("name", ["mil_ranking", "rtfm", "bn_wvad", "ur_dmu", "gs_moe"])
+def test_the_loss_on_made_up_videos_is_the_cross_entropy_of_their_segments(name):
+    detector = build(name, segments=16, synthesis=0.5)
+    network = detector.make_network(6)
+    batch = seeded(4, 16, 6)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        found = pasted_loss(copy.deepcopy(network), batch).item()
+    torch.manual_seed(3)
+    with torch.no_grad():
+        scored = network.eval().logits(batch[2:])
+        made, labels = paste(batch[:2], batch[2:], scored)
+        logits = network.train().logits(made)
+    chances = torch.sigmoid(logits.double()).flatten().tolist()
+    slow = np.mean([bce([p], x) for p, x in zip(chances, labels.flatten(), strict=True)])
+    assert found == pytest.approx(slow, rel=1e-5, abs=1e-6)
+    whole = detector._whole_loss(network.eval(), batch, torch.tensor([0, 0, 1, 1]))
+    assert torch.isfinite(whole)
 
 
 # ---- segments and batches ----------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from anomaly.training.exact import round_for_products
+from anomaly.training.exact import lengths_through, round_for_products
 
 numbers = st.floats(-(2.0**99), 2.0**99, width=32)
 
@@ -52,3 +52,29 @@ def test_products_have_the_same_bits_for_every_cut_of_the_rows():
 def test_no_vectors_and_vectors_of_zeros_stay_as_they_are():
     assert round_for_products(np.zeros((0, 5))).shape == (0, 5)
     assert np.array_equal(round_for_products(np.zeros((2, 5))), np.zeros((2, 5)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 150), st.integers(1, 150), st.integers(0, 9))
+def test_lengths_after_a_map_are_those_of_the_product_whatever_zeros_it_has(rows, width, seed):
+    generator = np.random.default_rng(seed)
+    matrix = generator.standard_normal((rows, width))
+    vectors = generator.standard_normal((40, width)).astype(np.float32)
+    for kind in (matrix, np.triu(matrix), np.zeros_like(matrix)):
+        found = lengths_through(round_for_products(kind), vectors)
+        assert np.allclose(
+            found, np.linalg.norm(vectors @ kind.T, axis=1), rtol=1e-5, atol=1e-5
+        )
+
+
+def test_lengths_after_a_map_have_the_same_bits_for_every_cut_of_the_rows():
+    generator = np.random.default_rng(0)
+    triangle = round_for_products(np.triu(generator.standard_normal((300, 300))))
+    vectors = generator.standard_normal((1000, 300)).astype(np.float32)
+    whole = lengths_through(triangle, vectors)
+    for rows in (1, 7, 128, 333):
+        parts = [
+            lengths_through(triangle, vectors[start : start + rows])
+            for start in range(0, 1000, rows)
+        ]
+        assert np.array_equal(whole, np.concatenate(parts))

@@ -28,13 +28,16 @@ def test_changes_are_since_the_row_before_however_the_rows_are_read():
     index = np.arange(30) * 2
     bag = Bag("v", "c", {"x": MemorySource(vector_block(index, index / 25, values))}, ((4, 9),))
     expected = np.abs(np.diff(values, axis=0, prepend=values[:1]))
-    changes, both = seen_as("changes", bag), seen_as("both", bag)
+    changes, both, amount = (seen_as(view, bag) for view in ("changes", "both", "amount"))
     for start, stop in ((0, 30), (0, 1), (7, 8), (11, 30), (5, 5)):
         block = changes.read("x", start, stop)
         assert block.index_T.tolist() == index[start:stop].tolist()
         assert np.array_equal(block.values_ND, expected[start:stop])
         together = np.concatenate([values, expected], axis=1)[start:stop]
         assert np.array_equal(both.read("x", start, stop).values_ND, together)
-    assert (changes.sources["x"].dimension, both.sources["x"].dimension) == (2, 4)
+        mean = expected[start:stop].mean(axis=1, keepdims=True)
+        assert np.array_equal(amount.read("x", start, stop).values_ND, mean)
+    seen = (changes, both, amount)
+    assert [one.sources["x"].dimension for one in seen] == [2, 4, 1]
     assert changes.usable_ranges == bag.usable_ranges
     assert seen_as("vectors", bag) is bag
