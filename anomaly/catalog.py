@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ from anomaly.outcome import Outcome
 from anomaly.storage import Root, quote, unquote
 from anomaly.video import VideoFile
 
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+_LEAST_OUTSIDE_SECONDS = 60.0
 _TIME = pa.timestamp("us", tz="UTC")
 
 CATALOG_SCHEMA = pa.schema(
@@ -116,6 +119,32 @@ class LedgerRow:
     """why, the longest reason first: `dark, noisy`"""
     context: str = ""
     """digest of the earlier videos that the scores took into account; empty: none"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfDomain:
+    """Consecutive videos in which a camera was unlike what its model has learnt from."""
+
+    camera: str
+    reasons: str
+    """`dark, noisy`"""
+    first_video: str
+    since: datetime | None
+    """UTC start of the first of them; None when names do not tell the time"""
+    is_over: bool
+    """whether a later video of the camera is in domain again"""
+    until: datetime | None
+    """UTC start of that one"""
+    videos: tuple[str, ...]
+    seconds: float
+    """playing time out of domain"""
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        begun = self.since.isoformat(timespec="minutes") if self.since else self.first_video
+        ended = f" until {self.until.isoformat(timespec='minutes')}" if self.until else ""
+        return f"camera {self.camera}: out of domain since {begun}{ended}: {self.reasons}"
 
 
 Row = TypeVar("Row", CatalogRow, LedgerRow)
@@ -227,6 +256,47 @@ class Catalog:
 
         self.root.update(self._key, swap)
         return latest
+
+
+def out_of_domain(
+    rows: Mapping[str, CatalogRow], scored: Iterable[LedgerRow]
+) -> list[OutOfDomain]:
+    """Return when cameras were out of domain for a minute or more, or most of the time; by camera and time.
+
+    `rows` are those of the catalog; scored videos that it does not know are left out.
+    """
+    found: list[OutOfDomain] = []
+    known = sorted(
+        (row for row in scored if row.uri in rows),
+        key=lambda row: (row.camera, rows[row.uri].start_time_utc or _NO_TIME, row.uri),
+    )
+    for camera, of_camera in groupby(known, key=lambda row: row.camera):
+        runs = [(out, list(run)) for out, run in groupby(of_camera, key=_has_outside)]
+        for number, (out, run) in enumerate(runs):
+            seconds = sum(row.seconds_outside for row in run)
+            footage = sum(rows[row.uri].duration_seconds or 0.0 for row in run)
+            if not out or seconds < min(_LEAST_OUTSIDE_SECONDS, footage / 2):
+                continue
+            after = runs[number + 1][1][0] if number + 1 < len(runs) else None
+            found.append(
+                OutOfDomain(
+                    camera=camera,
+                    reasons=", ".join(
+                        dict.fromkeys(", ".join(r.outside for r in run).split(", "))
+                    ),
+                    first_video=run[0].uri,
+                    since=rows[run[0].uri].start_time_utc,
+                    is_over=after is not None,
+                    until=None if after is None else rows[after.uri].start_time_utc,
+                    videos=tuple(row.uri for row in run),
+                    seconds=seconds,
+                )
+            )
+    return found
+
+
+def _has_outside(row: LedgerRow) -> bool:
+    return row.seconds_outside > 0
 
 
 def archive_name(root: Root, location: str, wanted: str) -> str:

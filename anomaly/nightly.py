@@ -52,6 +52,7 @@ class NightlySummary:
             "failed": extraction["failed"],
             "frames": sum(row.n_frames for row in self.scoring.scored),
             "models": dict(self.scoring.models),
+            "out_of_domain": [one.text for one in self.scoring.out_of_domain],
             "troubled": [
                 {"video": o.uri, "status": o.status, "code": o.code, "message": o.message}
                 for o in self.troubled

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from anomaly import parquet
-from anomaly.catalog import Catalog, CatalogRow
+from anomaly.catalog import Catalog, CatalogRow, OutOfDomain, out_of_domain
 from anomaly.evaluation.results import RESULTS_KEY
 from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import Root
@@ -87,6 +87,8 @@ class Contents:
     """how many there are, shown or not"""
     timelines: tuple[Timeline, ...]
     """of the videos with events shown, by camera and name"""
+    out_of_domain: tuple[OutOfDomain, ...]
+    """when cameras were unlike their training video, those that still are first"""
     bad_files: tuple[BadFile, ...]
     evaluations: tuple[dict[str, Any], ...]
 
@@ -145,6 +147,9 @@ def gather(
         ),
         events_in_all=len(found),
         timelines=tuple(_timelines(root, shown)),
+        out_of_domain=tuple(
+            sorted(out_of_domain(rows, scored), key=lambda one: (one.is_over, one.camera))
+        ),
         bad_files=tuple(_bad_files(root, archive, rows.values())),
         evaluations=tuple(_evaluations(root, archive, checkpoint)),
     )

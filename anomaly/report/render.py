@@ -101,6 +101,7 @@ def _page(contents: Contents, embedded: dict[str, str], title: str, now: datetim
         "duration": duration,
         "clock": _clock,
         "utc": lambda time: time.astimezone(UTC),
+        "local": lambda time: time.astimezone(now.tzinfo).strftime("%a %d %b %Y, %H:%M"),
     }
     template = environment.from_string(_asset("report.html"))
     return template.render(

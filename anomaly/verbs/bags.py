@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from anomaly.errors import StoreError
-from anomaly.features import FeatureSpec
+from anomaly.features import Earlier, FeatureSpec
+from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureGroup, FeatureStore
-from anomaly.windows.bags import Bag
+from anomaly.spec import from_dict
+from anomaly.verbs.context import Before
+from anomaly.windows.bags import Bag, FeatureSource
+from anomaly.windows.memory import Recalling
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -19,14 +23,37 @@ def open_bag(
     camera: str,
     content: str,
     ranges: Ranges | None = None,
+    before: Sequence[Before] = (),
 ) -> Bag:
-    """Return the stored features of one video as a bag.
+    """Return the stored features of one video as a bag, with what is recalled of those `before` it.
+
+    Earlier videos whose features are no longer stored are passed over.
 
     Raises:
         StoreError: features of an input are missing.
     """
-    sources = {name: open_group(store, spec, uri, content) for name, spec in inputs.items()}
+    sources = {
+        name: _recalling(store, spec, open_group(store, spec, uri, content), before)
+        for name, spec in inputs.items()
+    }
     return Bag(video=uri, camera=camera, sources=sources, ranges=ranges)
+
+
+def _recalling(
+    store: FeatureStore, spec: FeatureSpec, group: FeatureGroup, before: Sequence[Before]
+) -> FeatureSource:
+    backbone = backbones().get(spec.backbone)
+    parameters = from_dict(backbone.Parameters, spec.parameters)
+    own = group.picture()
+    if not before or own is None or backbone.context_seconds(parameters) <= 0:
+        return group
+    earlier = [
+        Earlier(seconds, picture)
+        for content, seconds in before
+        if (stored := store.open(spec, content)) and (picture := stored.picture()) is not None
+    ]
+    recalled = backbone.recall(parameters, own, earlier)
+    return group if recalled is None else Recalling(group, recalled)
 
 
 def open_group(store: FeatureStore, spec: FeatureSpec, uri: str, content: str) -> FeatureGroup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from anomaly.fanout import FanOut
@@ -44,6 +44,16 @@ class ExtractSummary:
     """videos that were in quarantine before and were left alone"""
     forecast: Forecast | None = None
     """what was expected of the videos that were to be extracted; None where no pace was known"""
+
+    def and_then(self, more: ExtractSummary) -> ExtractSummary:
+        """Return what both extractions came to."""
+        outcomes = sorted((*self.outcomes, *more.outcomes), key=lambda outcome: outcome.uri)
+        return replace(
+            self,
+            outcomes=tuple(outcomes),
+            seconds=self.seconds + more.seconds,
+            known_bad=self.known_bad | more.known_bad,
+        )
 
     @property
     def contents(self) -> dict[str, str]:

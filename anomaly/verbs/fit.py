@@ -22,6 +22,7 @@ from anomaly.scores.fit import fit_model
 from anomaly.spec import fingerprint, to_dict
 from anomaly.storage import open_root
 from anomaly.verbs.bags import Ranges, open_bag, open_group
+from anomaly.verbs.context import Before
 from anomaly.verbs.watch import Watch
 from anomaly.windows.bags import Bag
 
@@ -42,10 +43,14 @@ class FitVideo:
     marks: Marks | None = None
     """rows of each class, where rows are labelled"""
     group: str = ""
+    before: tuple[Before, ...] = ()
+    """earlier training videos of the same camera that its features may recall"""
 
     def bag(self, store: FeatureStore, inputs: Mapping[str, FeatureSpec]) -> Bag:
         """Return the stored features of the video with what is known of it."""
-        bag = open_bag(store, inputs, self.uri, self.camera, self.content, self.ranges)
+        bag = open_bag(
+            store, inputs, self.uri, self.camera, self.content, self.ranges, self.before
+        )
         labels_T = None
         if self.marks is not None:
             labels_T = np.full(bag.n_rows, IGNORED, dtype=np.int16)
@@ -55,7 +60,7 @@ class FitVideo:
 
     def identity(self) -> list[Any]:
         """Return what of it decides the numbers of a fit, as plain values."""
-        known = [self.label, self.marks, self.group]
+        known = [self.label, self.marks, self.group, self.before]
         return [self.uri, self.content, self.ranges, *(known if any(known) else [])]
 
 
@@ -117,7 +122,9 @@ def fit(job: FitJob) -> Model:
     )
     model = fit_model(lambda: cls.build(job.parameters, job.inputs), bags, job.scores, context)
     clear()
-    return replace(model, facts={**model.facts, "curves": watch.curves}) if watch.curves else model
+    return (
+        replace(model, facts={**model.facts, "curves": watch.curves}) if watch.curves else model
+    )
 
 
 def _domain(job: FitJob) -> Domain | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
-from anomaly.catalog import LedgerRow
-from anomaly.checkpoints import Checkpoint, Model, current, load, names
+from anomaly.catalog import LedgerRow, OutOfDomain, out_of_domain
+from anomaly.checkpoints import POOLED, Checkpoint, Model, current, load, names
 from anomaly.detectors import Detector, detectors
 from anomaly.errors import SpecError, VideoError
 from anomaly.fanout import FanOut
@@ -19,6 +19,7 @@ from anomaly.features.store import FeatureStore
 from anomaly.registry import unknown_name
 from anomaly.report.media import cut_events
 from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores.domain import Domain, Outside, summed_up
 from anomaly.scores.events import Event
 from anomaly.scores.fit import score_bag
 from anomaly.scores.stages import ScoreStages
@@ -30,9 +31,10 @@ from anomaly.scores.tables import (
     partition_date,
     score_rows,
 )
-from anomaly.spec import from_dict
+from anomaly.spec import fingerprint, from_dict
 from anomaly.storage import Root, open_root
 from anomaly.verbs.bags import open_bag, open_group
+from anomaly.verbs.context import Before, Contexts, context_seconds
 from anomaly.verbs.extract import RECORD_SECONDS, ExtractSummary, extract_missing
 from anomaly.verbs.look import Look, look
 from anomaly.video import ArchiveSpec, VideoFile
@@ -54,6 +56,8 @@ class ScoreJob:
     """videos to score now"""
     remove: tuple[str, ...] = ()
     """videos whose old rows go: renamed, or moved to another camera or day"""
+    before: Mapping[str, tuple[Before, ...]] = field(default_factory=dict)
+    """what each video's scores take into account of earlier videos"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,8 @@ class ScoreSummary:
     """videos scored now by the model that scored them"""
     extraction: ExtractSummary
     seconds: float
+    out_of_domain: tuple[OutOfDomain, ...] = ()
+    """when cameras were unlike their training video, as far as videos scored now tell"""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
@@ -83,6 +89,7 @@ class ScoreSummary:
             "scored": len(self.scored),
             "events": sum(row.n_events for row in self.scored),
             "models": dict(self.models),
+            "out_of_domain": [one.text for one in self.out_of_domain],
             "seconds": round(self.seconds, 3),
             "extraction": self.extraction.to_json(),
         }
@@ -129,10 +136,8 @@ def score_missing(
     """Score those of `files` whose scores are missing or of another model; extract what they need."""
     begun = time.monotonic()
     ledger = seen.catalog.scored(bundle.name)
-    stale = [file for file in files if not _is_scored(seen, file, bundle, ledger)]
-    recipes = list(bundle.inputs.values())
-    extraction = extract_missing(seen, stale, recipes, fan_out=fan_out)
-    removals, jobs = _jobs(seen, stale, extraction.contents, bundle, ledger)
+    stale, contexts, extraction = _stale(seen, files, bundle, ledger, fan_out)
+    removals, jobs = _jobs(seen, stale, extraction.contents, bundle, ledger, contexts)
     _run(seen, bundle, removals, fan_out)
     scored = _run(seen, bundle, jobs, fan_out)
     chosen = {file.uri for file in files}
@@ -141,6 +146,12 @@ def score_missing(
         for uri, row in {**ledger, **{r.uri: r for r in scored}}.items()
         if uri in chosen
     }
+    now = {row.uri for row in scored}
+    outside = [
+        one
+        for one in out_of_domain(seen.catalog.rows() if now else {}, rows_now.values())
+        if now & set(one.videos)
+    ]
     return ScoreSummary(
         archive=seen.archive,
         checkpoint=bundle.name,
@@ -150,6 +161,45 @@ def score_missing(
         models=Counter(bundle.model_name(row.camera) for row in scored),
         extraction=extraction,
         seconds=time.monotonic() - begun,
+        out_of_domain=tuple(outside),
+    )
+
+
+def _stale(
+    seen: Look,
+    files: Sequence[VideoFile],
+    bundle: Checkpoint,
+    ledger: Mapping[str, LedgerRow],
+    fan_out: FanOut,
+) -> tuple[list[VideoFile], Mapping[str, tuple[Before, ...]], ExtractSummary]:
+    """Return what must be scored now, with its context, and the extraction of what that needs.
+
+    What has just been extracted may belong to the context of videos that are scored already: those are
+    stale too.
+    """
+    recipes = list(bundle.inputs.values())
+    stale = [file for file in files if not _is_scored(seen, file, bundle, ledger)]
+    reach = context_seconds(bundle.inputs)
+    if not reach:
+        return stale, {}, extract_missing(seen, stale, recipes, fan_out=fan_out)
+    known = {file.uri for file in stale}
+    contexts = Contexts.of(seen.catalog.rows().values(), reach)
+    earlier = contexts.missing(file.uri for file in files) - known
+    needed = [file for file in seen.files if file.uri in earlier]
+    extraction = extract_missing(seen, [*stale, *needed], recipes, fan_out=fan_out)
+    rows = seen.catalog.rows()
+    contexts = Contexts.of(rows.values(), reach)
+    late = [
+        file
+        for file in files
+        if file.uri not in known and ledger[file.uri].context != contexts.digest(rows[file.uri])
+    ]
+    if late:
+        extraction = extraction.and_then(extract_missing(seen, late, recipes, fan_out=fan_out))
+    return (
+        [*stale, *late],
+        {file.uri: contexts.before(rows[file.uri]) for file in (*stale, *late)},
+        extraction,
     )
 
 
@@ -192,9 +242,11 @@ def score_job(job: ScoreJob) -> tuple[ScoreJob, list[LedgerRow]]:
     events: dict[str, pa.Table] = {}
     rows: list[LedgerRow] = []
     for file, content in job.videos:
-        scores, found = scorer.score(file, content)
+        before = job.before.get(file.uri, ())
+        scores, found, outside = scorer.score(file, content, before)
         tables[file.uri] = score_rows(file, content, scores, scorer.model_name)
         found = _with_media(root, file, content, found)
+        seconds_outside, reasons = summed_up(outside, scores)
         events[file.uri] = event_rows(file, content, found, scorer.model_name, tables[file.uri])
         rows.append(
             LedgerRow(
@@ -205,6 +257,9 @@ def score_job(job: ScoreJob) -> tuple[ScoreJob, list[LedgerRow]]:
                 model_digest=bundle.digest(job.partition.camera),
                 n_frames=len(scores),
                 n_events=len(found),
+                context=fingerprint(list(before)) if before else "",
+                seconds_outside=seconds_outside,
+                outside=", ".join(reasons),
             )
         )
     merge_events(root, job.partition, events, remove=set(job.remove))
@@ -222,13 +277,21 @@ class Scorer:
         self.model_name, model = bundle.model_for(root, camera)
         self.detector = build_detector(bundle, model)
         self.stages = ScoreStages.load(model.stages, from_dict(ScoreSpec, bundle.scores))
+        # What other cameras show says nothing of this one.
+        self.domain = None if self.model_name == POOLED else Domain.from_state(model.domain)
 
-    def score(self, file: VideoFile, content: str) -> tuple[FrameScores, list[Event]]:
-        """Return the frame scores and events of one video from its stored features."""
-        bag = open_bag(self.store, self.bundle.inputs, file.uri, self.camera, content)
-        first = next(iter(self.bundle.inputs.values()))
-        group = open_group(self.store, first, file.uri, content)
-        return score_bag(self.detector, bag, group, self.stages)
+    def score(
+        self, file: VideoFile, content: str, before: Sequence[Before] = ()
+    ) -> tuple[FrameScores, list[Event], tuple[Outside, ...]]:
+        """Return frame scores, events and stretches out of domain of one video, from stored features."""
+        inputs = self.bundle.inputs
+        bag = open_bag(self.store, inputs, file.uri, self.camera, content, before=before)
+        group = open_group(self.store, next(iter(inputs.values())), file.uri, content)
+        picture = group.picture()
+        outside: tuple[Outside, ...] = ()
+        if self.domain is not None and picture is not None:
+            outside = self.domain.outside(picture, group.seconds_T())
+        return *score_bag(self.detector, bag, group, self.stages, outside), outside
 
 
 def build_detector(bundle: Checkpoint, model: Model) -> Detector:
@@ -257,6 +320,7 @@ def _jobs(
     contents: Mapping[str, str],
     bundle: Checkpoint,
     ledger: Mapping[str, LedgerRow],
+    contexts: Mapping[str, tuple[Before, ...]],
 ) -> tuple[list[ScoreJob], list[ScoreJob]]:
     """Return the jobs that only take old rows away, then those that score; one for each camera-day.
 
@@ -285,8 +349,13 @@ def _jobs(
     def job(place: Place, videos: Sequence[Video], remove: Sequence[str]) -> ScoreJob:
         camera, date = place
         day = Partition(archive=seen.archive, checkpoint=bundle.name, camera=camera, date=date)
+        before = {file.uri: contexts[file.uri] for file, _ in videos if file.uri in contexts}
         return ScoreJob(
-            root=seen.root.url, partition=day, videos=tuple(videos), remove=tuple(remove)
+            root=seen.root.url,
+            partition=day,
+            videos=tuple(videos),
+            remove=tuple(remove),
+            before=before,
         )
 
     return (

@@ -33,6 +33,7 @@ from anomaly.registry import unknown_name
 from anomaly.scores import ScoreSpec
 from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
 from anomaly.storage import Root, open_root
+from anomaly.verbs.context import Contexts, context_seconds
 from anomaly.verbs.extract import ExtractSummary, extract_missing
 from anomaly.verbs.fit import FitJob, FitVideo, fit_job
 from anomaly.verbs.folds import cross_validate
@@ -258,13 +259,21 @@ def _fit_videos(
     """Return the extracted videos, each content once, with what labels say of them."""
     store = FeatureStore(seen.root)
     margin = max(_support_seconds(spec) for spec in inputs.values())
+    rows = seen.catalog.rows()
+    contexts = Contexts.of([rows[file.uri] for file in files], context_seconds(inputs))
     videos, contents = [], set()
     for file in files:
         content = extraction.contents.get(file.uri)
         if content is None or content in contents:
             continue
         contents.add(content)
-        video = FitVideo(uri=file.uri, camera=file.camera, content=content, ranges=None)
+        video = FitVideo(
+            uri=file.uri,
+            camera=file.camera,
+            content=content,
+            ranges=None,
+            before=contexts.before(rows[file.uri]),
+        )
         group = store.open(next(iter(inputs.values())), content) if read else None
         known = read(video, group, margin) if read and group else video
         if known is not None:
