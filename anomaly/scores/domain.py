@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from anomaly.detectors import Arrays
 from anomaly.features.picture import STATISTICS, Picture
+from anomaly.scores import FrameScores
 
 BLOCK_SECONDS = 10.0
 """a mark is made for so long at a time"""
@@ -82,6 +83,20 @@ def is_outside(
     for one in stretches:
         inside_T |= (seconds_T >= one.start_seconds) & (seconds_T < one.stop_seconds)
     return inside_T
+
+
+def summed_up(
+    stretches: Sequence[Outside], scores: FrameScores
+) -> tuple[float, tuple[str, ...]]:
+    """Return for how many seconds a video is out of domain, and why: the longest reason first."""
+    lasts_T = scores.durations_T
+    seconds: dict[str, float] = {}
+    for one in stretches:
+        length = float(lasts_T[is_outside([one], scores.seconds_T)].sum())
+        for reason in one.reasons:
+            seconds[reason] = seconds.get(reason, 0.0) + length
+    total = float(lasts_T[is_outside(stretches, scores.seconds_T)].sum())
+    return total, tuple(sorted(seconds, key=lambda reason: -seconds[reason]))
 
 
 class Seen(NamedTuple):
