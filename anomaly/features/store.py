@@ -11,7 +11,8 @@
         views         (V, H, W)  a small grey picture of every five seconds
         view_seconds  (V,)    when each view begins
 
-A group without `complete` is invisible and is written anew from its start.
+A group without `complete` is invisible. What a killed writer left of it is gone on with when the frames
+come from the same decoder (`resume`; until then `progress/` holds the cells of each row), else wiped.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing_extensions import override
 from anomaly.errors import StoreError, TransientError
 from anomaly.features import FeatureBlock, FeatureSpec
 from anomaly.features.picture import Picture
+from anomaly.features.resume import LeftOver, forget_counts, left_over, save_counts
 from anomaly.shapes import expect
 from anomaly.spec import fingerprint, to_dict
 from anomaly.storage import Root
@@ -60,16 +62,27 @@ class FeatureStore:
         """Return the contents that have a group of this recipe, incomplete ones too; one listing."""
         return set(self.root.folders(recipe_key(recipe)))
 
-    def writer(self, recipe: FeatureSpec, content: str) -> FeatureWriter:
-        """Begin a group, wiping what an earlier writer left; call under a lease on its key.
+    def writer(self, recipe: FeatureSpec, content: str, *, decoder: str = "") -> FeatureWriter:
+        """Begin a group, or go on with it; call under a lease on its key.
+
+        Args:
+            recipe: the recipe.
+            content: the video.
+            decoder: what reads the frames; rows that an earlier writer stored are kept when it was named
+                the same one, and `n_rows` of the new writer tells how many. Without a name they are wiped.
 
         Raises:
             StoreError: the store cannot be written.
         """
-        folder = recipe_key(recipe)
+        folder, key = recipe_key(recipe), group_key(recipe, content)
         if not self.root.exists(f"{folder}/recipe.json"):
             self.root.publish_json(f"{folder}/recipe.json", to_dict(recipe))
-        return FeatureWriter(self.root, group_key(recipe, content), np.dtype(recipe.dtype))
+        facts = _attributes(self.root, key) or {}
+        begun = facts.get("complete") is False and "grid" in facts
+        left = None
+        if decoder and begun and facts["decoder"] == decoder:
+            left = left_over(self.root, key, CHUNK_BYTES, _grid(facts))
+        return FeatureWriter(self.root, key, np.dtype(recipe.dtype), decoder, left)
 
     def bytes_stored(self) -> int:
         """Return the bytes of all features, incomplete ones counted."""
@@ -141,8 +154,7 @@ class FeatureGroup:
     @property
     def grid(self) -> tuple[int, int] | None:
         """Rows and columns of the grid; None for one vector a row."""
-        grid = self.attributes["grid"]
-        return None if grid is None else (int(grid[0]), int(grid[1]))
+        return _grid(self.attributes)
 
     @property
     def n_frames(self) -> int:
@@ -267,7 +279,14 @@ class _Column:
 class FeatureWriter:
     """Writes one group in constant memory; nothing is visible before `close` has returned."""
 
-    def __init__(self, root: Root, key: str, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self,
+        root: Root,
+        key: str,
+        dtype: np.dtype[Any],
+        decoder: str = "",
+        left: LeftOver | None = None,
+    ) -> None:
         self.root = root
         self.key = key
         self.dtype = dtype
@@ -277,8 +296,31 @@ class FeatureWriter:
         self.grid: tuple[int, int] | None = None
         self._token = uuid.uuid4().hex
         self._columns: dict[str, _GrowingColumn] = {}
-        wipe(root, key)
-        self._publish({"complete": False})
+        self._unsaved_counts: list[NDArray[np.int64]] = []
+        self._first_unsaved_row = 0
+        self._decoder = decoder
+        if left is None:
+            wipe(root, key)
+            self._publish({"complete": False})
+        else:
+            self._go_on(left)
+
+    def _go_on(self, left: LeftOver) -> None:
+        """Take over what is stored: vectors follow on, everything else is told from the start again."""
+        self.n_rows = self._first_unsaved_row = left.n_rows
+        self.n_cells = int(left.offsets_S[-1])
+        self.dimension, self.grid = left.dimension, left.grid
+        self._begin()
+        for name, n_stored in left.n_stored.items():
+            follows_on = name in {"features", "place"}
+            column = self._column(name)
+            column.go_on(n_stored, told_from=self.n_cells if follows_on else 0)
+        if self.grid is not None:
+            self._put("offsets", left.offsets_S)
+
+    def _begin(self) -> None:
+        """Say what a later writer needs to know to go on."""
+        self._publish({"complete": False, "decoder": self._decoder, "grid": self.grid})
 
     def append(self, block: FeatureBlock) -> None:
         """Add the next rows.
@@ -288,6 +330,9 @@ class FeatureWriter:
         """
         if self.n_rows == 0:
             self.dimension, self.grid = block.values_ND.shape[1], block.grid
+            if self._decoder:
+                self._check_ours()
+                self._begin()
         expect("values", block.values_ND, "N D", D=self.dimension)
         if block.grid != self.grid:
             raise StoreError(f"A block has grid {block.grid}, expected {self.grid}.")
@@ -298,8 +343,14 @@ class FeatureWriter:
             offsets_S = block.offsets_S + self.n_cells
             self._put("offsets", offsets_S if self.n_rows == 0 else offsets_S[1:])
             self._put("place", block.place_N2.astype(np.int16))
+            self._save_counts(np.diff(block.offsets_S))
         self.n_rows += len(block)
         self.n_cells += len(block.values_ND)
+
+    def append_times(self, index_T: NDArray[np.int64], seconds_T: NDArray[np.float64]) -> None:
+        """Tell source frame and time of rows whose vectors were stored by an earlier writer."""
+        self._put("frame_index", index_T)
+        self._put("seconds", seconds_T)
 
     def append_picture(self, picture: Picture) -> None:
         """Add what the pictures of the next rows are like, which may run ahead of the features."""
@@ -320,6 +371,8 @@ class FeatureWriter:
         for column in self._columns.values():
             column.finish()
         self._check_ours()
+        if self._first_unsaved_row:
+            forget_counts(self.root, self.key)
         attributes = {**_facts(report), **self._sizes(), "complete": True}
         arrays = {name: column.metadata() for name, column in self._columns.items()}
         self._publish(attributes, arrays)
@@ -331,9 +384,21 @@ class FeatureWriter:
             wipe(self.root, self.key)
 
     def _put(self, name: str, rows: NDArray[Any]) -> None:
+        self._column(name).append(rows)
+
+    def _column(self, name: str) -> _GrowingColumn:
         if name not in self._columns:
             self._columns[name] = _GrowingColumn(self.root, self.key, name, self._check_ours)
-        self._columns[name].append(rows)
+        return self._columns[name]
+
+    def _save_counts(self, counts_T: NDArray[np.int64]) -> None:
+        """Put down how many cells rows have whenever vectors have been: offsets wait much longer."""
+        self._unsaved_counts.append(counts_T)
+        if self._columns["place"].just_stored:
+            counts_T = np.concatenate(self._unsaved_counts)
+            save_counts(self.root, self.key, self._first_unsaved_row, counts_T)
+            self._first_unsaved_row += len(counts_T)
+            self._unsaved_counts = []
 
     def _narrowed(self, values_ND: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         if not np.isfinite(values_ND).all():
@@ -395,8 +460,32 @@ class _GrowingColumn:
         self.waiting: list[NDArray[Any]] = []
         self.n_waiting = 0
         self.n_stored = 0
+        self.n_known = 0
+        """entries still to be told that are stored already"""
+        self.just_stored = False
+        """whether the last append has filled a chunk"""
+
+    def go_on(self, n_stored: int, *, told_from: int) -> None:
+        """Keep the first `n_stored` entries that an earlier writer put down; others will be told."""
+        import zarr
+
+        if n_stored:
+            with self.root.translated_errors(self.key):
+                store = self.root.zarr_store(f"{self.key}/{self.name}")
+                self.array = zarr.open_array(store, mode="r+")
+                self.array.resize((n_stored, *self.array.shape[1:]))
+        self.n_stored = n_stored
+        self.n_known = n_stored - told_from
 
     def append(self, rows: NDArray[Any]) -> None:
+        known = min(self.n_known, len(rows))
+        self.n_known -= known
+        rows = rows[known:]
+        before = self.n_stored
+        self._wait(rows)
+        self.just_stored = self.n_stored > before
+
+    def _wait(self, rows: NDArray[Any]) -> None:
         self.waiting.append(rows)
         self.n_waiting += len(rows)
         chunk_rows = max(1, CHUNK_BYTES // _row_bytes(rows))
@@ -407,6 +496,8 @@ class _GrowingColumn:
             self.waiting, self.n_waiting = [together[whole:].copy()], len(together) - whole
 
     def finish(self) -> None:
+        if not self.waiting:
+            return
         rows = np.concatenate(self.waiting)
         if self.array is None or len(rows):
             # A short array is one chunk of its own size: Zarr pads every chunk to its full length.
@@ -467,6 +558,11 @@ def _facts(report: DecodeReport) -> dict[str, Any]:
 def _attributes(root: Root, key: str) -> dict[str, Any] | None:
     metadata = root.read_json(f"{key}/zarr.json")
     return None if metadata is None else dict(metadata["attributes"])
+
+
+def _grid(attributes: Mapping[str, Any]) -> tuple[int, int] | None:
+    grid = attributes["grid"]
+    return None if grid is None else (int(grid[0]), int(grid[1]))
 
 
 def _is_complete(attributes: Mapping[str, Any] | None) -> bool:

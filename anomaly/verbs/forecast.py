@@ -327,7 +327,7 @@ class _Stopwatch(DecodeProcess):
         stream = super().frames(
             path, kind, pixels, decoder=decoder, batch=batch, restarts=restarts
         )
-        return FrameStream(self._timed(stream))
+        return FrameStream(self._timed(stream), stream.decoder)
 
     def _timed(self, stream: FrameStream) -> Generator[FrameBatch | DecodeReport]:
         for number, batch in enumerate(stream):

@@ -79,7 +79,9 @@ class FrameStream:
     Leaving the stream before its end throws the decode process away; the next video gets a new one.
     """
 
-    def __init__(self, batches: Generator[FrameBatch | DecodeReport]) -> None:
+    def __init__(self, batches: Generator[FrameBatch | DecodeReport], decoder: str) -> None:
+        self.decoder = decoder
+        """what reads the video"""
         self._batches = batches
         self._report: DecodeReport | None = None
 
@@ -239,7 +241,7 @@ class DecodeProcess:
         """
         name = "images" if kind == "frames" else decoder
         decoders().get(name)
-        return FrameStream(self._batches(path, pixels, name, batch, restarts))
+        return FrameStream(self._batches(path, pixels, name, batch, restarts), name)
 
     def _batches(
         self, path: Path, pixels: PixelSpec, decoder: str, batch: int, restarts: int
