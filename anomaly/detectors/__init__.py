@@ -35,6 +35,8 @@ class WindowScores:
     rows_NL: NDArray[np.int64]
     cells: tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.floating[Any]]] | None = None
     """(row_M, place_M2, score_M), or None for a detector that does not localise"""
+    part_N: NDArray[np.int8] | None = None
+    """which of the detector's inputs each window's score comes from; None: it reads a single one"""
 
     @classmethod
     def of_cells(
@@ -55,6 +57,8 @@ class WindowScores:
         expect("scores", self.scores_NL, "N L")
         n_windows, length = self.scores_NL.shape
         expect("rows", self.rows_NL, "N L", N=n_windows, L=length)
+        if self.part_N is not None:
+            expect("part", self.part_N, "N", N=n_windows)
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,9 @@ class Detector(ABC):
     scope: ClassVar[Literal["camera", "archive", "batch"]] = "camera"
     peeks: ClassVar[bool] = False
     """True for a detector that uses statistics of the very videos it scores"""
-    calibration: ClassVar[Literal["cross_fit", "held_out"]] = "cross_fit"
-    """where honest scores of normal video come from: refit on halves, or videos left out"""
+    calibration: ClassVar[Literal["cross_fit", "held_out", "left_out"]] = "cross_fit"
+    """where honest scores of normal video come from: refits on halves, videos kept out of training, or
+    the detector itself, which can leave out any part of what it learnt"""
     paper: ClassVar[str] = ""
     signal: ClassVar[str] = "features: vectors or cells of a grid, one row a frame"
     """what the detector reads"""
@@ -141,6 +146,14 @@ class Detector(ABC):
         Raises:
             StoreError: the features are not of the kind that the detector was fitted on.
         """
+
+    def left_out(self, bags: Sequence[Bag]) -> Iterator[tuple[Bag, Iterator[WindowScores]]]:
+        """Yield the videos that it was just fitted on, each scored as if it had not been learnt from.
+
+        Only of detectors whose `calibration` is "left_out". A single video comes in stretches, each a
+        bag of its own (`windows.split.leave_out`).
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot leave out what it learnt.")
 
     @abstractmethod
     def state(self) -> Arrays:

@@ -3,27 +3,38 @@
 Each input (motion of cells, things at rest, ...) is judged by a plug-in that also runs alone. What a part
 says is turned into -log10 of how often normal video makes it say as much, learnt on videos that the part
 had not seen, as Reiss and Hoshen calibrate their attributes ("Attribute-based Representations for
-Accurate and Interpretable Video Anomaly Detection", 2022, there by minimum and maximum). A row scores as
-its most unlikely cell in any part, so that the cells tell where, and one part that is sure is enough.
+Accurate and Interpretable Video Anomaly Detection", 2022, there by minimum and maximum).
+
+Where we depart: the first part ranks every row, and any other is heard only where it is sure, that is
+where it says something rarer than once in ten times the normal video that it knows. A part that knows
+nothing about a camera therefore costs nothing there: it stays below that, whatever it mumbles. A row
+scores as its most unlikely cell in any part that is heard, and tells which part that was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from functools import partial
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from typing_extensions import override
 
 from anomaly.detectors import Arrays, Detector, FitContext, WindowScores, detectors
 from anomaly.errors import SpecError
 from anomaly.features import FeatureSpec
 from anomaly.spec import spec
-from anomaly.training.calibrate import Calibrator
+from anomaly.training.rarity import Rarity
 from anomaly.windows.bags import Bag
-from anomaly.windows.split import halves
+
+Level = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""what a part says -> how rarely normal video makes it say as much"""
+
+_LEAST_SCALE = 0.25
+"""of a part's tail: a quarter of the standard deviation that `knn` scales features to"""
 
 
 @spec
@@ -32,17 +43,21 @@ class FusedParameters:
 
     part: str = "knn"
     """name of the detector that judges each input"""
+    sure: Annotated[float, Field(ge=1)] = 10.0
+    """parts after the first are heard where they are rarer than once in this many times the normal video
+    that they were judged on"""
 
 
 class Fused(Detector):
-    """The highest calibrated score of its parts, one part an input.
+    """The highest rarity of its parts, one part an input, the first of them leading.
 
-    Its state is that of each part under `<input>.part.`, and the levels that make it comparable under
+    Its state is that of each part under `<input>.part.`, and what makes it comparable under
     `<input>.level.`.
     """
 
     Parameters = FusedParameters
     parameters: FusedParameters
+    calibration = "left_out"
 
     def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
         super().__init__(parameters, inputs)
@@ -52,18 +67,14 @@ class Fused(Detector):
                 f"fused: the inputs {', '.join(inputs)} look at every {sorted(strides)} frames; "
                 "expected one stride for all of them."
             )
-        self._parts = {name: self._part(name) for name in self.inputs}
-        for name, part in self._parts.items():
-            if part.support_rows:
-                raise SpecError(
-                    f"fused: part {self.parameters.part!r} of {name!r} looks at neighbouring rows; "
-                    "expected a detector that judges each row by itself, such as 'knn'."
-                )
-        self._levels: dict[str, Calibrator] = {}
-
-    def _part(self, name: str) -> Detector:
         cls = detectors().get(self.parameters.part)
-        return cls.build({}, {name: self.inputs[name]})
+        if cls.calibration != "left_out":
+            raise SpecError(
+                f"fused: part {self.parameters.part!r} cannot leave out what it learnt, so its scores "
+                "cannot be made comparable; expected 'knn', or another detector that can."
+            )
+        self._parts = {name: cls.build({}, {name: one}) for name, one in self.inputs.items()}
+        self._rarity: dict[str, Rarity] = {}
 
     @override
     def fit(
@@ -71,35 +82,54 @@ class Fused(Detector):
     ) -> Self:
         for name, part in self._parts.items():
             own = [_only(bag, name) for bag in bags]
-            generators = context.generator.spawn(3)
-            part.fit(own, validation=(), context=replace(context, generator=generators[0]))
-            honest = []
-            for generator, (learn, judge) in zip(generators[1:], halves(own), strict=True):
-                fold = self._part(name).fit(
-                    learn, validation=(), context=replace(context, generator=generator)
-                )
-                honest += [_usable_scores(fold, bag) for bag in judge]
-            self._levels[name] = Calibrator.fit(honest)
+            (generator,) = context.generator.spawn(1)
+            part.fit(own, validation=(), context=replace(context, generator=generator))
+            honest = [_usable_scores(bag, blocks) for bag, blocks in part.left_out(own)]
+            self._rarity[name] = Rarity.fit(honest, least_scale=_LEAST_SCALE)
         return self
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
-        streams = [
-            _Stream(part.score(_only(bag, name)), self._levels[name])
+        said = [part.score(_only(bag, name)) for name, part in self._parts.items()]
+        return self._joined(said, bag.n_rows)
+
+    @override
+    def left_out(self, bags: Sequence[Bag]) -> Iterator[tuple[Bag, Iterator[WindowScores]]]:
+        parts = [
+            part.left_out([_only(bag, name) for bag in bags])
             for name, part in self._parts.items()
         ]
+        for several in zip(*parts, strict=True):
+            sources = {name: one for bag, _ in several for name, one in bag.sources.items()}
+            bag = replace(several[0][0], sources=sources)
+            yield bag, self._joined([blocks for _, blocks in several], bag.n_rows)
+
+    def _joined(
+        self, said: Sequence[Iterator[WindowScores]], n_rows: int
+    ) -> Iterator[WindowScores]:
+        """Yield what is heard of what the parts said, in whatever blocks they said it."""
+        streams = [
+            _Stream(blocks, level) for blocks, level in zip(said, self._levels(), strict=True)
+        ]
         start = 0
-        while start < bag.n_rows:
+        while start < n_rows:
             stop = min(stream.known_until(start) for stream in streams)
             yield _joined([stream.take(start, stop) for stream in streams])
             start = stop
+
+    def _levels(self) -> list[Level]:
+        leading, *others = self._rarity.values()
+        return [
+            leading.of_rows,
+            *(partial(rarity.if_sure, times=self.parameters.sure) for rarity in others),
+        ]
 
     @override
     def state(self) -> Arrays:
         return {
             f"{name}.{kind}.{key}": array
             for name, part in self._parts.items()
-            for kind, arrays in (("part", part.state()), ("level", self._levels[name].state()))
+            for kind, arrays in (("part", part.state()), ("level", self._rarity[name].state()))
             for key, array in arrays.items()
         }
 
@@ -107,7 +137,7 @@ class Fused(Detector):
     def load_state(self, state: Arrays) -> None:
         for name, part in self._parts.items():
             part.load_state(_below(state, f"{name}.part."))
-            self._levels[name] = Calibrator.from_state(_below(state, f"{name}.level."))
+            self._rarity[name] = Rarity.from_state(_below(state, f"{name}.level."))
 
 
 def _only(bag: Bag, name: str) -> Bag:
@@ -119,9 +149,9 @@ def _below(state: Arrays, prefix: str) -> Arrays:
     return {key.removeprefix(prefix): a for key, a in state.items() if key.startswith(prefix)}
 
 
-def _usable_scores(detector: Detector, bag: Bag) -> NDArray[np.float64]:
+def _usable_scores(bag: Bag, blocks: Iterator[WindowScores]) -> NDArray[np.float64]:
     """Return the scores of the rows of a bag that are known to be normal."""
-    score_T = np.concatenate([block.scores_NL[:, 0] for block in detector.score(bag)])
+    score_T = np.concatenate([block.scores_NL[:, 0] for block in blocks])
     return score_T[bag.usable_rows()].astype(np.float64)
 
 
@@ -170,9 +200,9 @@ class _Piece:
 class _Stream:
     """What one part says, row after row, whatever the blocks in which it says so."""
 
-    def __init__(self, blocks: Iterator[WindowScores], levels: Calibrator) -> None:
+    def __init__(self, blocks: Iterator[WindowScores], level: Level) -> None:
         self._blocks = blocks
-        self._levels = levels
+        self._level = level
         self._held = _Piece.empty()
 
     def known_until(self, start: int) -> int:
@@ -188,16 +218,18 @@ class _Stream:
     def _levelled(self, block: WindowScores) -> _Piece:
         nowhere = np.zeros(0, np.int64), np.zeros((0, 2), np.int16), np.zeros(0)
         row_M, place_M2, score_M = block.cells or nowhere
-        level_T = np.maximum(self._levels(block.scores_NL[:, 0].astype(np.float64)), 0.0)
-        level_M = self._levels(score_M.astype(np.float64))
+        level_T = self._level(block.scores_NL[:, 0].astype(np.float64))
+        level_M = self._level(score_M.astype(np.float64))
         localises = block.cells is not None
         first_row = int(block.rows_NL[0, 0])
         return _Piece(first_row, localises, level_T, row_M, place_M2, level_M)
 
 
 def _joined(pieces: Sequence[_Piece]) -> WindowScores:
-    """Return the highest level of each row, and the cells of all parts."""
-    level_T = np.max([piece.level_T for piece in pieces], axis=0)
+    """Return the highest level of each row, whose it is, and the cells of all parts."""
+    level_PT = np.stack([piece.level_T for piece in pieces])
+    part_T = level_PT.argmax(axis=0).astype(np.int8)
+    level_T = level_PT.max(axis=0)
     rows_T = np.arange(pieces[0].first_row, pieces[0].stop, dtype=np.int64)
     cells = None
     if any(piece.localises for piece in pieces):
@@ -206,4 +238,4 @@ def _joined(pieces: Sequence[_Piece]) -> WindowScores:
             np.concatenate([piece.place_M2 for piece in pieces]),
             np.concatenate([piece.level_M for piece in pieces]),
         )
-    return WindowScores(level_T[:, None], rows_T[:, None], cells)
+    return WindowScores(level_T[:, None], rows_T[:, None], cells, part_T)

@@ -39,6 +39,15 @@ class ScoreSpec:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One of the inputs that a detector reads, such as `motion`."""
+
+    name: str
+    grid: tuple[int, int] | None = None
+    """rows and columns of its cells; None: it has none"""
+
+
+@dataclass(frozen=True)
 class FrameScores:
     """One video's scores, one entry per frame of the video, from frame 0.
 
@@ -53,17 +62,27 @@ class FrameScores:
     seconds_T: NDArray[np.float64]
     place_T2: NDArray[np.int16] | None = None
     """(grid row, grid column) of the most anomalous cell, -1 where none; None: not localised"""
-    grid: tuple[int, int] | None = None
-    """rows and columns of the grid that `place_T2` speaks of"""
+    parts: tuple[Part, ...] = ()
+    """the detector's inputs"""
+    part_T: NDArray[np.int8] | None = None
+    """which of `parts` the score and the place come from; None: the first"""
 
     def __post_init__(self) -> None:
         for name in ("score_T", "covered_T", "seconds_T"):
             expect(name, getattr(self, name), "T", T=len(self.raw_T))
         if self.place_T2 is not None:
             expect("place_T2", self.place_T2, "T P", T=len(self.raw_T), P=2)
+        if self.part_T is not None:
+            expect("part_T", self.part_T, "T", T=len(self.raw_T))
 
     def __len__(self) -> int:
         return len(self.raw_T)
+
+    def part_at(self, frame: int) -> Part | None:
+        """Return the part that a frame's score comes from, None where parts are not known."""
+        if not self.parts:
+            return None
+        return self.parts[0 if self.part_T is None else int(self.part_T[frame])]
 
     @property
     def durations_T(self) -> NDArray[np.float64]:

@@ -28,8 +28,10 @@ class Event:
     """the score that made it an event"""
     one_in_days: float | None = None
     """normal video is expected to score as high once in that many days"""
+    part: str | None = None
+    """name of the input that spoke at the peak, such as `motion` or `static`"""
     place: tuple[int, int] | None = None
-    """(grid row, grid column) of the most anomalous cell at the peak"""
+    """(grid row, grid column) of that part's most anomalous cell at the peak"""
     grid: tuple[int, int] | None = None
     """rows and columns of the grid that `place` speaks of"""
     clip: str | None = None
@@ -106,6 +108,7 @@ def _event(
     score_P = scores.score_T[frames_P]
     peak = int(frames_P[np.argmax(score_P)])
     place = None if scores.place_T2 is None else scores.place_T2[peak]
+    part = scores.part_at(peak)
     return Event(
         start_frame=int(frames_P[0]),
         stop_frame=int(frames_P[-1]) + 1,
@@ -116,6 +119,7 @@ def _event(
         score=float(score_P.max()),
         mean_score=float(score_P.mean()),
         threshold=threshold,
-        grid=scores.grid,
+        part=part.name if part else None,
+        grid=part.grid if part else None,
         place=None if place is None or place[0] < 0 else (int(place[0]), int(place[1])),
     )

@@ -1,9 +1,9 @@
 """Fits a detector together with the score stages that belong to it, on honest scores.
 
 What a detector says about video that it has learnt from is too kind, so calibration never sees
-such scores: a bank detector is fitted twice more, on each half of the videos, and scores the
-other half; a trained one keeps some videos out of training, which then also serve for early
-stopping.
+such scores: a detector that remembers vectors leaves out each video's own; a quick one is fitted
+twice more, on each half of the videos, and scores the other half; a trained one keeps some videos
+out of training, which then also serve for early stopping.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.checkpoints import Model
-from anomaly.detectors import Detector, FitContext
+from anomaly.detectors import Detector, FitContext, WindowScores
 from anomaly.errors import StoreError
-from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores import FrameScores, Part, ScoreSpec
 from anomaly.scores.domain import Outside, is_outside
 from anomaly.scores.events import Event
 from anomaly.scores.merge import RowScores, merge
@@ -58,7 +58,7 @@ def fit_model(
         SpecError: there are too few usable rows to split.
         StoreError: no held-out row has a score.
     """
-    fit = _held_out if make_detector().calibration == "held_out" else _cross_fit
+    fit = _FITS[make_detector().calibration]
     detector, held_out = fit(make_detector, bags, context)
     stages = ScoreStages.fit(held_out, spec)
     return Model(detector.state(), stages.state(), stages.facts)
@@ -78,7 +78,9 @@ def score_bag(
     Raises:
         StoreError: the detector scores a row that does not exist, or with a NaN.
     """
-    rows = _rows(detector, bag, video.index_T(), video.seconds_T(), video.n_frames)
+    rows = _rows(
+        detector, bag, detector.score(bag), video.index_T(), video.seconds_T(), video.n_frames
+    )
     scores = stages(rows)
     strange_T = is_outside(outside, scores.seconds_T)
     known = replace(scores, score_T=np.where(strange_T, np.nan, scores.score_T))
@@ -95,7 +97,7 @@ def _cross_fit(
     held_out: list[RowScores] = []
     for (learn, judge), fold_context in zip(halves(bags), contexts[1:], strict=True):
         fold = make_detector().fit(learn, validation=(), context=fold_context)
-        held_out += _normal_rows(fold, judge)
+        held_out += _normal_rows(fold, _scored(fold, judge))
     return make_detector().fit(bags, validation=(), context=contexts[0]), held_out
 
 
@@ -104,7 +106,18 @@ def _held_out(
 ) -> Fitted:
     learn, judge = hold_out(bags, HELD_OUT_SHARE)
     detector = make_detector().fit(learn, validation=judge, context=context)
-    return detector, list(_normal_rows(detector, judge))
+    return detector, list(_normal_rows(detector, _scored(detector, judge)))
+
+
+def _left_out(
+    make_detector: Callable[[], Detector], bags: Sequence[Bag], context: FitContext
+) -> Fitted:
+    halves(bags)  # says what is wrong where nothing can be left out
+    detector = make_detector().fit(bags, validation=(), context=context)
+    return detector, list(_normal_rows(detector, detector.left_out(bags)))
+
+
+_FITS = {"cross_fit": _cross_fit, "held_out": _held_out, "left_out": _left_out}
 
 
 def _contexts(context: FitContext, names: Sequence[str]) -> list[FitContext]:
@@ -116,17 +129,24 @@ def _contexts(context: FitContext, names: Sequence[str]) -> list[FitContext]:
     ]
 
 
-def _normal_rows(detector: Detector, bags: Iterable[Bag]) -> Iterable[RowScores]:
+Scored = Iterable[tuple[Bag, Iterable[WindowScores]]]
+
+
+def _scored(detector: Detector, bags: Iterable[Bag]) -> Scored:
+    return ((bag, detector.score(bag)) for bag in bags)
+
+
+def _normal_rows(detector: Detector, scored: Scored) -> Iterable[RowScores]:
     """Yield the scores of the rows that are known to be normal; the others are NaN.
 
     A row whose score may depend on one labelled abnormal is not.
     """
-    for bag in bags:
+    for bag, windows in scored:
         normal_R = bag.normal_rows(detector.support_rows)
         if not normal_R.any():
             continue
         index_R, seconds_R = _times(bag)
-        rows = _rows(detector, bag, index_R, seconds_R, int(index_R[-1]) + 1)
+        rows = _rows(detector, bag, windows, index_R, seconds_R, int(index_R[-1]) + 1)
         yield replace(rows, raw_R=np.where(normal_R, rows.raw_R, np.nan))
 
 
@@ -139,21 +159,24 @@ def _times(bag: Bag) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 def _rows(
     detector: Detector,
     bag: Bag,
+    windows: Iterable[WindowScores],
     index_R: NDArray[np.int64],
     seconds_R: NDArray[np.float64],
     n_frames: int,
 ) -> RowScores:
-    first = next(iter(detector.inputs))
+    parts = tuple(Part(name, bag.sources[name].grid) for name in detector.inputs)
+    first = next(iter(detector.inputs.values()))
     try:
-        raw_R, place_R2 = merge(detector.score(bag), bag.n_rows)
+        raw_R, place_R2, part_R = merge(windows, bag.n_rows)
         return RowScores(
             raw_R,
             index_R,
             seconds_R,
             n_frames,
-            detector.inputs[first].pixels.stride,
+            first.pixels.stride,
             place_R2,
-            bag.sources[first].grid,
+            parts,
+            part_R,
         )
     except StoreError as error:
         raise StoreError(f"{bag.video!r}: {error}") from error

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.detectors import WindowScores
 from anomaly.errors import StoreError
-from anomaly.scores import NOMINAL_FRAME_SECONDS, FrameScores
+from anomaly.scores import NOMINAL_FRAME_SECONDS, FrameScores, Part
 from anomaly.shapes import expect
 
 
@@ -36,7 +36,9 @@ class RowScores:
     stride: int = 1
     """every how many source frames were looked at"""
     place_R2: NDArray[np.int16] | None = None
-    grid: tuple[int, int] | None = None
+    parts: tuple[Part, ...] = ()
+    part_R: NDArray[np.int8] | None = None
+    """which of `parts` each row's score comes from; None: the first"""
 
     def __post_init__(self) -> None:
         expect("index", self.index_R, "R", R=len(self.raw_R))
@@ -53,32 +55,47 @@ class RowScores:
         return ~np.isnan(self.raw_R)
 
 
+class Merged(NamedTuple):
+    """What a detector said of the rows of one video."""
+
+    raw_R: NDArray[np.float64]
+    place_R2: NDArray[np.int16] | None
+    part_R: NDArray[np.int8] | None
+
+
 def merge(
     window_scores: Iterable[WindowScores], n_rows: int, reduce: Literal["mean", "max"] = "mean"
-) -> tuple[NDArray[np.float64], NDArray[np.int16] | None]:
-    """Return (scores, places) of `n_rows` rows from a stream of windows.
+) -> Merged:
+    """Return scores, places and parts of `n_rows` rows from a stream of windows.
 
     Memory is that of the output. Scores have shape (R,), NaN where no window saw the row, and
     do not depend on how windows are cut into blocks. Places have shape (R, 2): the most
-    anomalous cell, or (-1, -1); None when no block carries cells.
+    anomalous cell, or (-1, -1); None when no block carries cells. Parts have shape (R,): that of
+    the window with the highest score; None when no block tells its part.
 
     Raises:
         StoreError: a window names a row outside the video, or scores it with NaN or infinity.
     """
     counts_R = np.zeros(n_rows, dtype=np.int64)
     merged_R = np.full(n_rows, 0.0 if reduce == "mean" else -np.inf)
-    places = _Places(n_rows)
+    places, parts = _Best(n_rows, 2), _Best(n_rows, 1)
     for block in window_scores:
         rows, scores = _checked(block, n_rows)
         np.add.at(counts_R, rows, 1)
         (np.add if reduce == "mean" else np.maximum).at(merged_R, rows, scores)
         if block.cells is not None:
             places.add(*block.cells)
+        if block.part_N is not None:
+            part_M1 = np.repeat(block.part_N, block.rows_NL.shape[1])[:, None]
+            parts.add(rows, part_M1, scores)
     seen_R = counts_R > 0
     if reduce == "mean":
         merged_R[seen_R] /= counts_R[seen_R]
     merged_R[~seen_R] = np.nan
-    return merged_R, places.place_R2 if places.any else None
+    part_R = np.maximum(parts.best_RK[:, 0], 0).astype(np.int8)
+    return Merged(
+        merged_R, places.best_RK if places.any else None, part_R if parts.any else None
+    )
 
 
 def _checked(block: WindowScores, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -96,27 +113,27 @@ def _checked(block: WindowScores, n_rows: int) -> tuple[NDArray[np.int64], NDArr
     return rows, scores
 
 
-class _Places:
-    """The best cell of each row so far."""
+class _Best:
+    """What was said of each row with the highest score so far, -1 until something is."""
 
-    def __init__(self, n_rows: int) -> None:
+    def __init__(self, n_rows: int, length: int) -> None:
         self.any = False
-        self.best_R = np.full(n_rows, -np.inf)
-        self.place_R2 = np.full((n_rows, 2), -1, dtype=np.int16)
+        self._score_R = np.full(n_rows, -np.inf)
+        self.best_RK = np.full((n_rows, length), -1, dtype=np.int16)
 
     def add(
         self,
         row_M: NDArray[np.int64],
-        place_M2: NDArray[np.int16],
-        score_M: NDArray[np.floating],
+        said_MK: NDArray[np.integer[Any]],
+        score_M: NDArray[np.floating[Any]],
     ) -> None:
         self.any = True
         order = np.lexsort((score_M, row_M))
         last = np.flatnonzero(np.append(np.diff(row_M[order]) != 0, True)[: len(order)])
         best = order[last]
-        better = best[score_M[best] > self.best_R[row_M[best]]]
-        self.best_R[row_M[better]] = score_M[better]
-        self.place_R2[row_M[better]] = place_M2[better]
+        better = best[score_M[best] > self._score_R[row_M[best]]]
+        self._score_R[row_M[better]] = score_M[better]
+        self.best_RK[row_M[better]] = said_MK[better]
 
 
 def to_frames(rows: RowScores, score_R: NDArray[np.float64]) -> FrameScores:
@@ -150,7 +167,8 @@ def to_frames(rows: RowScores, score_R: NDArray[np.float64]) -> FrameScores:
         None
         if rows.place_R2 is None
         else np.where(decoded_T[:, None], rows.place_R2[row_T], np.int16(-1)),
-        rows.grid,
+        rows.parts,
+        None if rows.part_R is None else rows.part_R[row_T],
     )
 
 

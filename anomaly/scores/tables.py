@@ -67,6 +67,7 @@ EVENTS_SCHEMA = pa.schema(
         ("mean_score", pa.float64()),
         ("threshold", pa.float64()),
         ("one_in_days", pa.float64()),
+        ("part", pa.string()),
         ("peak_row", pa.int32()),
         ("peak_col", pa.int32()),
         ("grid_rows", pa.int32()),
@@ -288,7 +289,8 @@ def init_tables(root: Root) -> None:
     """Write empty files with the schemas, so that views work on an empty root."""
     nowhere = Partition(archive="_", checkpoint="_", camera="_", date="_")
     for table, schema in _SCHEMAS.items():
-        if not root.exists(nowhere.key(table)):
+        found = root.read(nowhere.key(table))
+        if found is None or parquet.decoded(found).schema.names != schema.names:
             root.publish(nowhere.key(table), _file({}, schema))
 
 
@@ -337,11 +339,22 @@ def _by_video(data: bytes, key: str) -> dict[str, pa.Table]:
 
 def _parsed(data: bytes, key: str, columns: Sequence[str] | None = None) -> pa.Table:
     try:
-        return parquet.decoded(data, columns)
+        table = parquet.decoded(data, columns)
+        return table if columns else _with_new_columns(table, key)
     except pa.ArrowInvalid as error:
         raise StoreError(
             f"{key} is damaged ({error}). Delete the file and score its videos again."
         ) from error
+
+
+def _with_new_columns(table: pa.Table, key: str) -> pa.Table:
+    """Return the table with the columns that an earlier version did not write, all null."""
+    for place, field in enumerate(
+        _SCHEMAS["events" if key.startswith("events/") else "scores"]
+    ):
+        if field.name not in table.schema.names:
+            table = table.add_column(place, field, pa.nulls(len(table), field.type))
+    return table
 
 
 def _provenance(metadata: Mapping[bytes, bytes] | None) -> dict[str, StoredVideo]:

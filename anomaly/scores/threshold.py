@@ -1,8 +1,8 @@
 """The event threshold, from how many false alarms a camera may give in a day.
 
 Held-out normal video is cut into blocks of some seconds; the highest score of a block is what
-might become an alarm. The tail of these maxima, exponential beyond what was seen, says how high
-the threshold must be.
+might become an alarm. The tail of these maxima says how high the threshold must be: exponential
+beyond what was seen, and heavier where few blocks were seen.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AlarmModel:
             StoreError: no frame has a score.
         """
         blocks = [block_maxima(scores, block_seconds) for scores in normals]
-        maxima = Calibrator.fit(blocks, least_scale=_LEAST_SCALE)
+        maxima = Calibrator.fit(blocks, least_scale=_LEAST_SCALE, independent=True)
         n_blocks = sum(map(len, blocks))
         return cls(maxima, n_blocks * SECONDS_A_DAY / seconds_scored(normals), n_blocks)
 

@@ -23,6 +23,10 @@ class Calibrator:
     fixed at 0: a fitted shape below 0 would give a largest possible score, and ties beyond it).
     Below the lowest normal score the line goes on, under zero. So ranking, and with it AUC,
     never changes.
+
+    Where the scale comes from a handful of scores it is itself uncertain, and `n_tail` tells of how
+    many: the tail is then the predictive one (Lomax 1954), a power law that becomes the exponential as
+    they grow many.
     """
 
     values_K: NDArray[np.float64]
@@ -31,14 +35,21 @@ class Calibrator:
     """-log10 tail probability at the knots, growing from 0"""
     slopes_2: NDArray[np.float64]
     """rise per unit of score below the first and above the last knot, both positive"""
+    n_tail: float = np.inf
+    """independent scores that the tail's scale was learnt from; infinite: it is taken for certain"""
 
     @classmethod
     def fit(
-        cls, scores: Sequence[NDArray[np.float64]], *, least_scale: float = 0.0
+        cls,
+        scores: Sequence[NDArray[np.float64]],
+        *,
+        least_scale: float = 0.0,
+        independent: bool = False,
     ) -> Calibrator:
         """Fit on scores of normal video, one array per video; NaN are left out.
 
-        `least_scale` bounds the tail's scale from below, in units of score.
+        `least_scale` bounds the tail's scale from below, in units of score. Scores that are
+        `independent` of each other, as frames are not, tell how uncertain that scale is.
 
         Raises:
             StoreError: there is no finite score to calibrate on.
@@ -59,30 +70,41 @@ class Calibrator:
         scale = max(scale, least_scale, 1e-9 * spread) if spread else least_scale or 1.0
         rise_above = 1.0 / (scale * _LN10)
         rise_below = float(levels_K[-1] / (last - first)) if last > first else rise_above
-        return cls(values_K, levels_K, np.array([rise_below, rise_above]))
+        n_tail = float(np.sum(sorted_N >= last)) if independent else np.inf
+        return cls(values_K, levels_K, np.array([rise_below, rise_above]), n_tail)
 
     def __call__(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return -log10 tail probabilities of the same shape; NaN stays NaN."""
         first, last = self.values_K[0], self.values_K[-1]
         inside = np.interp(scores, self.values_K, self.levels_K)
         below, above = np.minimum(scores - first, 0.0), np.maximum(scores - last, 0.0)
-        return inside + below * self.slopes_2[0] + above * self.slopes_2[1]
+        return inside + below * self.slopes_2[0] + self._tail(above * self.slopes_2[1])
+
+    def _tail(self, exponential: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the level beyond the last knot, given what it were if the scale was certain."""
+        if np.isinf(self.n_tail):
+            return exponential
+        return self.n_tail * np.log1p(exponential * _LN10 / self.n_tail) / _LN10
 
     def inverse(self, level: float) -> float:
         """Return the score whose -log10 tail probability is `level`."""
         first, last = float(self.levels_K[0]), float(self.levels_K[-1])
         inside = float(np.interp(level, self.levels_K, self.values_K))
         below, above = min(level - first, 0.0), max(level - last, 0.0)
+        if not np.isinf(self.n_tail):
+            above = self.n_tail * float(np.expm1(above * _LN10 / self.n_tail)) / _LN10
         return inside + below / float(self.slopes_2[0]) + above / float(self.slopes_2[1])
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Return everything fitted as named arrays."""
-        return {"values": self.values_K, "levels": self.levels_K, "slopes": self.slopes_2}
+        known = {"values": self.values_K, "levels": self.levels_K, "slopes": self.slopes_2}
+        return known if np.isinf(self.n_tail) else {**known, "tail": np.array([self.n_tail])}
 
     @classmethod
     def from_state(cls, state: dict[str, NDArray[np.float64]]) -> Calibrator:
         """Return the calibrator that `state` came from."""
-        return cls(state["values"], state["levels"], state["slopes"])
+        n_tail = float(state["tail"][0]) if "tail" in state else np.inf
+        return cls(state["values"], state["levels"], state["slopes"], n_tail)
 
 
 def _knots(sorted_N: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

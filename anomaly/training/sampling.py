@@ -101,13 +101,14 @@ def scored_blocks(
         first_row += len(block)
 
 
-def usable_cells(bags: Sequence[Bag], input_name: str) -> Iterator[FeatureBlock]:
+def usable_cells(
+    bags: Sequence[Bag], input_name: str, dimension: int | None = None
+) -> Iterator[FeatureBlock]:
     """Yield the usable rows of all bags, checked, block by block.
 
     Raises:
         StoreError: bags disagree on the length of vectors, or hold numbers that are not finite.
     """
-    dimension: int | None = None
     for bag in bags:
         for block in bag.usable_blocks(input_name):
             cells = checked(block, bag, dimension)
@@ -134,12 +135,30 @@ def sample_cells(
     Raises:
         StoreError: no bag has a cell, or bags disagree on the length of vectors.
     """
+    vectors_ND, places_N2, _ = sample_sides([bags], input_name, capacity, generator)
+    return vectors_ND, places_N2
+
+
+def sample_sides(
+    sides: Sequence[Sequence[Bag]],
+    input_name: str,
+    capacity: int,
+    generator: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int16]]:
+    """Return what `sample_cells` does, of all sides together, and the side of each vector: (N,).
+
+    Raises:
+        StoreError: no bag has a cell, or bags disagree on the length of vectors.
+    """
     reservoir = Reservoir(capacity, generator)
-    dimension = 0
-    for cells in usable_cells(bags, input_name):
-        dimension = cells.values_ND.shape[1]
-        reservoir.add(np.concatenate([cells.values_ND, locations(cells)], axis=1))
+    dimension: int | None = None
+    for side, bags in enumerate(sides):
+        for cells in usable_cells(bags, input_name, dimension):
+            dimension = cells.values_ND.shape[1]
+            side_N1 = np.full((len(cells.values_ND), 1), side, dtype=np.float32)
+            reservoir.add(np.concatenate([cells.values_ND, locations(cells), side_N1], axis=1))
     if reservoir.n_seen == 0:
-        raise nothing_to_learn(bags)
+        raise nothing_to_learn([bag for bags in sides for bag in bags])
     sample_NE = reservoir.sample()
-    return sample_NE[:, :dimension], sample_NE[:, dimension:]
+    vectors_ND, places_N2 = sample_NE[:, :dimension], sample_NE[:, dimension:-1]
+    return vectors_ND, places_N2, sample_NE[:, -1].astype(np.int16)

@@ -23,6 +23,7 @@ WHERE checkpoint = (
 CREATE OR REPLACE VIEW events AS
 SELECT * FROM read_parquet(
     coalesce(getvariable('root'), '.') || '/events/*/*/*/*/*.parquet',
+    union_by_name = true,  -- files of earlier versions lack the newer columns
     hive_partitioning = true,
     hive_types_autocast = false
 );

@@ -62,6 +62,35 @@ class MemorySource:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Consecutive rows of another source, counted from 0."""
+
+    source: FeatureSource
+    first: int
+    last: int
+    """one past the last row of the other source"""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return self.last - self.first
+
+    @property
+    def dimension(self) -> int:
+        """Length D of each vector."""
+        return self.source.dimension
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid, None for one vector a row."""
+        return self.source.grid
+
+    def read(self, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop`, half-open."""
+        return self.source.read(self.first + start, self.first + stop)
+
+
+@dataclass(frozen=True)
 class Bag:
     """All rows of one video, each input aligned to the rows of the first.
 
@@ -120,6 +149,16 @@ class Bag:
         """Return the bag with `ranges` cut to rows `start` to `stop`."""
         cut = ((max(start, a), min(stop, b)) for a, b in self.usable_ranges)
         return replace(self, ranges=tuple((a, b) for a, b in cut if a < b))
+
+    def stretch(self, start: int, stop: int) -> Bag:
+        """Return rows `start` to `stop` as a bag of their own, counted from 0."""
+        inside = self.restrict(start, stop).usable_ranges
+        return replace(
+            self,
+            sources={name: Stretch(one, start, stop) for name, one in self.sources.items()},
+            ranges=tuple((first - start, last - start) for first, last in inside),
+            labels_T=None if self.labels_T is None else self.labels_T[start:stop],
+        )
 
     def read(self, input_name: str, start: int, stop: int) -> FeatureBlock:
         """Return rows `start` to `stop` of one input."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 
 from anomaly.errors import SpecError
 from anomaly.windows.bags import Bag
 
 GAP_ROWS = 250
 """Rows left out where a video is cut in time: ten seconds at 25 frames a second."""
+LEFT_OUT = 10
+"""sides that a detector leaves out in turn"""
 
 Side = list[Bag]
 
@@ -75,6 +77,42 @@ def folds(bags: Sequence[Bag], count: int, seed: int = 0) -> list[tuple[Side, Si
     return [
         ([bag for bag in bags if bag.n_usable > 0 and bag.video not in videos], side)
         for videos, side in zip(chosen, judged, strict=True)
+    ]
+
+
+def leave_out(
+    bags: Sequence[Bag], count: int = LEFT_OUT, *, gap_rows: int = GAP_ROWS
+) -> list[Side]:
+    """Return at most `count` sides, each to be left out in turn; no video, or group, is on two of them.
+
+    The videos of a camera are spread over as many sides as there are. A single video is cut in time into
+    `count` stretches, with `gap_rows` (in all at most a tenth of the rows) left out between. What
+    cannot be split makes one side.
+    """
+    usable = [bag for bag in bags if bag.n_usable > 0]
+    if len(usable) == 1:
+        return _stretches(usable[0], count, gap_rows)
+    sides: list[Side] = [[] for _ in range(count)]
+    rows = [0] * count
+    for stratum in _strata(_units(usable)):
+        dealt = [0] * count
+        for unit in sorted(stratum, key=lambda unit: (-_rows(unit), _place(unit, 0))):
+            least = min(range(count), key=lambda side: (dealt[side], rows[side]))
+            sides[least] += unit
+            dealt[least] += 1
+            rows[least] += _rows(unit)
+    return [side for side in sides if side]
+
+
+def _stretches(bag: Bag, count: int, gap_rows: int) -> list[Side]:
+    """Return stretches of one video that hold about as many usable rows each."""
+    usable = bag.usable_rows().nonzero()[0]
+    count = min(count, len(usable))
+    gap = min(gap_rows, len(usable) // (10 * count))
+    edges = [len(usable) * number // count for number in range(count + 1)]
+    return [
+        [bag.stretch(int(usable[first + (gap if first else 0)]), int(usable[last - 1]) + 1)]
+        for first, last in pairwise(edges)
     ]
 
 

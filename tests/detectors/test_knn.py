@@ -154,3 +154,49 @@ def test_two_inputs_are_refused():
     detector = cls.build({}, {"a": recipe("motion"), "b": recipe("x")})
     with pytest.raises(SpecError, match="reads one input; given: a, b"):
         detector.fit([], validation=[], context=FitContext(np.random.default_rng(0)))
+
+
+def of_one_row(number, outlier=None):
+    generator = np.random.default_rng(number)
+    values = generator.normal(0, 0.1, (30, 2))
+    if outlier is not None:
+        values[0] = outlier
+    return cells_bag(values, np.zeros((30, 2)), (4, 4), f"v{number}")
+
+
+def row_score(detector, bag):
+    (found,) = detector.score(bag)
+    return found.scores_NL[0, 0]
+
+
+def test_what_one_video_alone_has_stays_strange_and_what_two_have_is_normal():
+    """The point of `doubt`: training video that is not quite clean."""
+    once = [of_one_row(0, (9, 9)), *(of_one_row(n) for n in range(1, 6))]
+    twice = [*once[:5], of_one_row(5, (9, 9.1))]
+    asked = of_one_row(7, (9.1, 9))
+    doubting, trusting = ({"doubt": doubt, "location_weight": 0} for doubt in (1.0, 0.0))
+    assert row_score(fit(once, trusting, "x"), asked) < 0.2
+    assert row_score(fit(once, doubting, "x"), asked) > 5 * row_score(
+        fit(twice, doubting, "x"), asked
+    )
+
+
+def test_a_video_that_is_left_out_is_scored_by_the_others_alone():
+    bags = [of_one_row(0, (9, 9)), *(of_one_row(n) for n in range(1, 6))]
+    detector = fit(bags, {"doubt": 0.0, "location_weight": 0}, "x")
+    honest = {
+        bag.video: next(blocks).scores_NL[0, 0] for bag, blocks in detector.left_out(bags)
+    }
+    assert sorted(honest) == [bag.video for bag in bags]
+    assert row_score(detector, bags[0]) == 0
+    assert honest["v0"] > 20 * max(score for video, score in honest.items() if video != "v0")
+
+
+def test_a_bundle_of_an_earlier_version_has_no_doubts_and_scores_as_before():
+    bags = [of_one_row(n) for n in range(4)]
+    parameters = {"doubt": 0.0}
+    detector, old = fit(bags, parameters, "x"), fit(bags[:2], parameters, "x")
+    state = detector.state()
+    del state["doubt"]
+    old.load_state(state)
+    assert row_score(old, of_one_row(9)) == row_score(detector, of_one_row(9))

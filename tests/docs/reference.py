@@ -50,6 +50,7 @@ MEANINGS = {
         "mean_score": "over the event's frames",
         "threshold": "that the event began with",
         "one_in_days": "in how many days normal video scores as high once; at most 1,000,000",
+        "part": "which backbone's features spoke at the peak; null where an earlier version found it",
         "peak_row": "row of the most anomalous grid cell at the peak",
         "peak_col": "its column",
         "grid_rows": "rows of that grid",

@@ -23,12 +23,12 @@ def test_merging_equals_the_mean_over_windows_however_they_are_cut(
     rows_NL = np.minimum(starts_N[:, None] + np.arange(length), n_rows - 1)
     scores_NL = np.array([[random.uniform(-5, 5) for _ in row] for row in rows_NL])
 
-    whole, _ = merge([WindowScores(scores_NL, rows_NL)], n_rows)
+    whole, *_ = merge([WindowScores(scores_NL, rows_NL)], n_rows)
     pieces = (
         WindowScores(scores_NL[at : at + cut], rows_NL[at : at + cut])
         for at in range(0, len(starts_N), cut)
     )
-    cut_up, _ = merge(pieces, n_rows)
+    cut_up, *_ = merge(pieces, n_rows)
 
     np.testing.assert_array_equal(whole, cut_up)
     for row in range(n_rows):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores import FrameScores, Part, ScoreSpec
 from anomaly.scores.events import find_events
 
 SPEC = ScoreSpec(low_ratio=0.5, merge_gap_seconds=0.3, minimum_seconds=0.2)
@@ -60,3 +62,18 @@ def test_an_event_names_its_peak_in_frames_seconds_and_place() -> None:
 def test_a_video_without_any_score_has_no_event() -> None:
     assert spans([np.nan, np.nan]) == []
     assert spans([]) == []
+
+
+def test_an_event_tells_the_part_that_spoke_at_its_peak_and_the_grid_of_that_part() -> None:
+    scores = replace(
+        at_ten_frames_a_second([0, 5, 9, 5, 0, 0, 0, 0, 0, 7, 7]),
+        parts=(Part("motion", (13, 18)), Part("static", (5, 6))),
+        part_T=np.array([0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], np.int8),
+    )
+    events = find_events(scores, 4.0, SPEC)
+    assert [(event.part, event.grid) for event in events] == [
+        ("static", (5, 6)),
+        ("motion", (13, 18)),
+    ]
+    single = replace(scores, part_T=None)
+    assert {event.part for event in find_events(single, 4.0, SPEC)} == {"motion"}

@@ -20,13 +20,13 @@ def video(raw: list[float], index: list[int], n_frames: int, stride: int = 1) ->
 
 
 def test_a_row_seen_by_two_windows_gets_their_mean() -> None:
-    row_scores, places = merge(iter([windows([[1, 2], [4, 6]], [[0, 1], [1, 2]])]), 4)
+    row_scores, places, _ = merge(iter([windows([[1, 2], [4, 6]], [[0, 1], [1, 2]])]), 4)
     np.testing.assert_array_equal(row_scores, [1, 3, 6, np.nan])
     assert places is None
 
 
 def test_the_maximum_can_be_taken_instead() -> None:
-    row_scores, _ = merge(iter([windows([[1, 2], [4, 6]], [[0, 1], [1, 2]])]), 4, reduce="max")
+    row_scores, *_ = merge(iter([windows([[1, 2], [4, 6]], [[0, 1], [1, 2]])]), 4, reduce="max")
     np.testing.assert_array_equal(row_scores, [1, 4, 6, np.nan])
 
 
@@ -41,14 +41,14 @@ def test_the_place_of_a_row_is_its_most_anomalous_cell() -> None:
         windows([[0.9], [0], [0.1]], [[0], [1], [2]], cells),
         windows([[1]], [[3]], later),
     ]
-    _, places = merge(iter(blocks), 4)
+    _, places, _ = merge(iter(blocks), 4)
     assert places is not None
     np.testing.assert_array_equal(places, [[3, 4], [-1, -1], [5, 6], [-1, -1]])
 
 
 def test_a_block_without_any_active_cell_is_no_trouble() -> None:
     none = (np.zeros(0, np.int64), np.zeros((0, 2), np.int16), np.zeros(0))
-    _, places = merge(iter([windows([[0]], [[0]], none)]), 1)
+    _, places, _ = merge(iter([windows([[0]], [[0]], none)]), 1)
     assert places is not None
     assert places.tolist() == [[-1, -1]]
 
@@ -109,3 +109,16 @@ def test_a_video_without_any_decoded_frame_has_no_score_at_all() -> None:
 def test_a_row_beyond_the_end_of_the_video_is_refused() -> None:
     with pytest.raises(StoreError, match="frame 9"):
         video([1], [9], 5)
+
+
+def test_a_row_is_told_the_part_of_its_highest_window_however_windows_are_cut() -> None:
+    scores_NL = np.array([[1.0, 5.0], [4.0, 3.0]])
+    rows_NL = np.array([[0, 1], [1, 2]])
+    block = WindowScores(scores_NL, rows_NL, part_N=np.array([1, 0], np.int8))
+    pieces = [
+        WindowScores(scores_NL[n : n + 1], rows_NL[n : n + 1], part_N=block.part_N[n : n + 1])
+        for n in (0, 1)
+    ]
+    for stream in ([block], pieces):
+        assert merge(iter(stream), 4).part_R.tolist() == [1, 1, 0, 0]
+    assert merge(iter([windows([[0]], [[0]])]), 1).part_R is None

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anomaly.errors import StoreError
-from anomaly.scores import FrameScores
+from anomaly.scores import FrameScores, tables
 from anomaly.scores.events import Event
 from anomaly.scores.tables import (
     EVENTS_SCHEMA,
@@ -32,6 +32,8 @@ from anomaly.scores.tables import (
     stored_videos,
 )
 from anomaly.storage import Root, open_root
+from anomaly.verbs.look import init_root
+from anomaly.verbs.query import query
 from anomaly.video import VideoFile
 
 DAY = Partition(archive="a", checkpoint="c", camera="door", date="2026-03-01")
@@ -209,6 +211,26 @@ def test_an_empty_root_has_tables_with_all_columns(root: Root) -> None:
         )
         assert [column[0] for column in found.description] == schema.names
         assert found.fetchall() == []
+
+
+def test_events_of_an_earlier_version_lack_a_part_and_are_read_merged_and_asked_all_the_same(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = event_rows(
+        video_file(), "c0ffee", [an_event(part="static")], "door", rows("door/1.mp4")
+    )
+    before = now.drop_columns("part")
+    with monkeypatch.context() as earlier:
+        earlier.setitem(tables._SCHEMAS, "events", before.schema)
+        init_tables(root)
+        merge_events(root, DAY, {"door/1.mp4": before})
+    init_root(root)
+    assert read_events(root, "a", "c").schema.equals(EVENTS_SCHEMA)
+    assert read_events(root, "a", "c")["part"].to_pylist() == [None]
+    assert query(root, "SELECT part FROM events").to_pylist() == [{"part": None}]
+    other = event_rows(video_file("b"), "c0ffee", [an_event(part="static")], "door", rows("b"))
+    merge_events(root, DAY, {"b": other})
+    assert read_events(root, "a", "c")["part"].to_pylist() == ["static", None]
 
 
 def test_rows_that_belong_to_another_video_are_refused(root: Root) -> None:

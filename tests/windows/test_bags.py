@@ -43,3 +43,18 @@ def test_no_row_of_a_video_labelled_abnormal_as_a_whole_is_known_to_be_normal():
     assert Bag("v", "c", source).normal_rows().all()
     assert Bag("v", "c", source, label=0).normal_rows().all()
     assert not Bag("v", "c", source, label=3).normal_rows().any()
+
+
+def test_a_stretch_counts_its_rows_from_zero_and_keeps_what_is_known_of_them():
+    index = np.arange(50)
+    block = vector_block(index, index / 10, index[:, None].astype(np.float32))
+    labels_T = (index > 30).astype(np.int16)
+    bag = Bag(
+        "v", "c", {"features": MemorySource(block)}, ((3, 25), (28, 45)), labels_T=labels_T
+    )
+    part = bag.stretch(20, 40)
+    assert part.n_rows == 20
+    assert part.usable_ranges == ((0, 5), (8, 20))
+    assert part.read("features", 1, 3).index_T.tolist() == [21, 22]
+    assert part.labels_T.tolist() == labels_T[20:40].tolist()
+    assert part.stretch(5, 9).read("features", 0, 1).index_T.tolist() == [25]

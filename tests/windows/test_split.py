@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from anomaly.errors import SpecError
 from anomaly.features import vector_block
 from anomaly.windows.bags import Bag, MemorySource
-from anomaly.windows.split import folds, halves, hold_out
+from anomaly.windows.split import folds, halves, hold_out, leave_out
 
 
 def bag(video, n_rows=100, camera="c", **known):
@@ -120,3 +122,57 @@ def test_more_folds_than_sources_are_refused_by_class():
     bags = labelled(9, lambda number: "g" if number % 2 else "")
     with pytest.raises(SpecError, match="3 folds: abnormal videos come from 1 sources"):
         folds(bags, 3)
+
+
+@given(
+    cameras=st.lists(st.sampled_from("abc"), min_size=2, max_size=30),
+    grouped=st.booleans(),
+)
+def test_every_video_is_left_out_once_and_no_group_is_torn(cameras, grouped):
+    bags = [
+        bag(
+            f"{camera}/{number}",
+            20 + number,
+            camera,
+            group=f"g{number // 2}" if grouped else "",
+        )
+        for number, camera in enumerate(cameras)
+    ]
+    sides = leave_out(bags)
+    names = [one.video for side in sides for one in side]
+    assert sorted(names) == sorted(one.video for one in bags)
+    assert 1 <= len(sides) <= 10
+    side_of = {one.video: number for number, side in enumerate(sides) for one in side}
+    if grouped:
+        assert len({(one.group, side_of[one.video]) for one in bags}) == len(
+            {one.group for one in bags}
+        )
+
+
+def test_the_videos_of_a_camera_are_spread_over_the_sides():
+    bags = [bag(f"{camera}/{n}", camera=camera) for camera in "ab" for n in range(4)]
+    sides = leave_out(bags, 4)
+    assert [sorted(one.camera for one in side) for side in sides] == [["a", "b"]] * 4
+
+
+@given(n_rows=st.integers(2, 9000), first=st.integers(0, 500))
+def test_a_single_video_is_left_out_in_stretches_with_gaps(n_rows, first):
+    whole = bag("v", first + n_rows, ranges=((first, first + n_rows),))
+    sides = leave_out([whole])
+    index = [
+        np.concatenate([b.index_T for b in one.usable_blocks("features")]) for (one,) in sides
+    ]
+    seen = np.concatenate(index)
+    assert (np.diff(seen) > 0).all()
+    assert seen[0] == first
+    assert seen[-1] == first + n_rows - 1
+    assert len(seen) >= 0.9 * n_rows
+    assert len(sides) == min(10, n_rows)
+    if n_rows > 2500 * 10:
+        assert all(later[0] - one[-1] > 250 for one, later in pairwise(index))
+
+
+def test_what_cannot_be_split_makes_one_side():
+    assert leave_out([]) == []
+    assert len(leave_out([bag("v", 1)])) == 1
+    assert len(leave_out([bag("v", group="g"), bag("w", group="g")])) == 1

@@ -17,7 +17,7 @@ from anomaly.detectors import Detector, FitContext, detectors
 from anomaly.evaluation.bootstrap import interval
 from anomaly.evaluation.curves import Clip as Judged
 from anomaly.evaluation.metrics.frame_auc_micro import FrameAucMicro
-from anomaly.features import Backbone, FeatureBlock, concatenate, recipe_of
+from anomaly.features import Backbone, FeatureBlock, FeatureSpec, concatenate, recipe_of
 from anomaly.features.backbones import backbones
 from anomaly.scores import FrameScores, ScoreSpec
 from anomaly.scores.events import Event
@@ -174,6 +174,11 @@ class Bench:
             )
         with np.load(stored) as found:
             return found["frames"], found["seconds"]
+
+
+def described(recipe: FeatureSpec) -> str:
+    """Return what decides the numbers here: pictures are handed over, so the decoder does not count."""
+    return fingerprint([recipe.backbone, recipe.version, recipe.parameters, recipe.weights])
 
 
 _SCORES = ScoreSpec(alarms_per_camera_day=ALARMS_A_DAY)

@@ -13,10 +13,10 @@ DIGESTS = {
     "fast_mover": "68c923dba8ddb418",
     "wrong_way": "26b6f382e5567a93",
     "loiterer": "75c08b1fb32b6b62",
-    "left_object": "9535fee88072fb06",
-    "removed_object": "5e26e163c53d7b94",
+    "left_object": "f8b885a399b6488e",
+    "removed_object": "abe827ca3df0e083",
     "odd_object": "f6af868845b4ffff",
-    "person_falling": "bd479ae15b0661b1",
+    "person_falling": "1d646dcad33a9846",
 }
 
 
@@ -54,5 +54,5 @@ def test_a_share_and_a_rate_come_with_their_intervals():
 
 def test_pictures_of_a_clip_are_small_and_change():
     picture_THWC = suite.painted(suite.Script(0, "person_falling", 1))
-    assert picture_THWC.shape == (96, 144, 192, 3)
-    assert np.abs(picture_THWC[50].astype(int) - picture_THWC[0]).max() > 60
+    assert picture_THWC.shape == (288, 144, 192, 3)
+    assert np.abs(picture_THWC[200].astype(int) - picture_THWC[0]).max() > 60
