@@ -64,7 +64,9 @@ def scores_with(planted: Planted, rate: float) -> FrameScores:
     score_T = 0.4 + 0.3 * generator.random(planted.n_frames) + bump
     place_T2 = np.full((planted.n_frames, 2), 6, dtype=np.int16)
     covered_T = np.ones(planted.n_frames, dtype=bool)
-    return FrameScores(score_T, score_T, covered_T, frames / rate, place_T2, (Part("motion", (13, 18)),))
+    return FrameScores(
+        score_T, score_T, covered_T, frames / rate, place_T2, (Part("motion", (13, 18)),)
+    )
 
 
 @pytest.fixture(scope="session")
