@@ -31,6 +31,9 @@ _CHANCES = 3
 _PATIENCE_SECONDS = 3.0
 """how long a worker process may take to end when asked, before it is killed"""
 
+_share_of_cores = 0
+"""of a worker of a pool; 0: this process is none and may use all"""
+
 
 class FanOut(Protocol):
     """Runs `function` on each item somewhere and yields results as they come, in any order.
@@ -112,7 +115,8 @@ def _one_pool(
 def start_pool(workers: int) -> ProcessPoolExecutor:
     """Return a pool of fresh local processes that die with this one; the caller shuts it down."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_follow_parent)
+    share = max(1, cores_here() // workers)
+    return ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(share,))
 
 
 def kill_children() -> None:
@@ -136,6 +140,21 @@ def _finished(pending: dict[Future[Result], Item], failed: list[Item]) -> Iterat
             failed.append(item)
         else:
             yield result
+
+
+def cores_here() -> int:
+    """Return how many cores this process may keep busy: its share of them in a pool of processes."""
+    if _share_of_cores:
+        return _share_of_cores
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _begin_worker(share_of_cores: int) -> None:
+    global _share_of_cores  # noqa: PLW0603 - a fact about this process, set once when it begins
+    _share_of_cores = share_of_cores
+    _follow_parent()
 
 
 def _follow_parent() -> None:

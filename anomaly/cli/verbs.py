@@ -89,7 +89,14 @@ _bad_frames = click.option(
     show_default=True,
     help="a frame that cannot be decoded: leave it out, show the one before again, or refuse the video",
 )
-_features = (_backbone, _backbone_options, _decoder, _keyframes, _bad_frames)
+_runtime = click.option(
+    "--runtime",
+    default="",
+    show_default="torch",
+    metavar="NAME",
+    help="what runs a network: torch, onnx, openvino or compiled; short for --backbone-option runtime=NAME",
+)
+_features = (_backbone, _backbone_options, _runtime, _decoder, _keyframes, _bad_frames)
 """what makes a recipe"""
 
 
@@ -103,6 +110,8 @@ def _verb(*options: Callable[..., Any], archive: bool = True) -> Callable[..., c
             if archive:
                 root = values.pop("archive")
                 values["archive"] = take_spec(ArchiveSpec, values, root=root)
+            if runtime := values.pop("runtime", ""):
+                values["backbone_options"] += (f"runtime={runtime}",)
             if "workers" in values:
                 values["fan_out"] = screen.with_progress(process_pool(values.pop("workers")))
             return function(**values)

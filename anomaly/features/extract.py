@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anomaly.errors import SpecError, StoreError, TransientError, VideoError
-from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of
+from anomaly.errors import SpecError, TransientError, VideoError
+from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of, weights
 from anomaly.features.backbones import backbones
 from anomaly.features.picture import Picture, PictureMeter
 from anomaly.features.store import FeatureGroup, FeatureStore, FeatureWriter, group_key
@@ -135,6 +135,8 @@ class _Job:
     ) -> list[FeatureGroup]:
         """Extract recipes that want the same pixels: the video is decoded once for all of them."""
         built = [_backbone(canonical_json(recipe)) for recipe in recipes]
+        for recipe in recipes:
+            weights.share(self.store.root, recipe.weights)
 
         def read(stream: FrameStream) -> list[FeatureGroup]:
             return self._write(stream, built, recipes, content)

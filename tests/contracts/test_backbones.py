@@ -20,6 +20,8 @@ BUILDS: dict[str, list[dict[str, Any]]] = {
     "timm_frames": [
         {"model": "test_efficientnet", "weights": "random:1", "batch_size": 4},
         {"model": "test_efficientnet", "weights": "random:1", "batch_size": 4, "grid": 3},
+        {"model": "test_efficientnet", "weights": "random:1", "batch_size": 2, "crops": "ten"},
+        {"model": "test_efficientnet", "weights": "random:1", "runtime": "openvino"},
     ],
 }
 """Ways to build a backbone cheaply; one that is not named is built with its defaults."""

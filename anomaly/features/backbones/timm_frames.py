@@ -1,35 +1,34 @@
 """Any image network of timm, one frame at a time: its pooled vector, or a coarse grid of vectors.
 
-Wightman, "PyTorch Image Models" (https://github.com/huggingface/pytorch-image-models). Frames are prepared
-as the network's own configuration says, with one departure: the decoder's scaler resizes them, not Pillow.
-Networks run with their branches fused and in channels-last order, which changes features by less than 1e-5.
+Frames are prepared as the network's own configuration says, with one departure: the decoder's scaler
+resizes them, not Pillow. How networks are loaded is told in `features.networks`, what runs them in
+`features.runtimes`.
 """
 
 from __future__ import annotations
 
-import difflib
-import functools
-import hashlib
-import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.errors import SpecError, TransientError
-from anomaly.features import Backbone, FeatureBlock, vector_block
-from anomaly.spec import spec
+from anomaly.errors import SpecError
+from anomaly.features import Backbone, FeatureBlock, vector_block, weights
+from anomaly.features.runtimes import Precision, Program, Runtime, runtimes
+from anomaly.spec import fingerprint, spec
 from anomaly.video import FrameBatch, PixelSpec
 
-_RANDOM = "random:"
-Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
+if TYPE_CHECKING:
+    from anomaly.features.networks import Describer, Feed, Network
+
+_CROPS_HW = (2, 5)
+"""ten crops as cells: in the second row the mirrored ones; corners, then the middle"""
 
 
 @spec
@@ -39,31 +38,43 @@ class TimmFramesParameters:
     model: str = "mobilenetv2_100"
     """name of a timm network, with the tag of its weights if it has several"""
     weights: str = "hub"
-    """`hub` (timm downloads them), path of a .safetensors file, or `random:<seed>`"""
+    """`hub` (timm downloads them), `random:<seed>`, or path of a .safetensors file; a recipe keeps the
+    digest of the file, and `sha256:<digest>` names a file that was used before"""
     layer: Literal["pooled", "logits"] = "pooled"
     """the vector before the classifier, or the classifier's output"""
     grid: Annotated[int, Field(ge=0)] = 0
     """0: one vector a frame; g: the last feature map, averaged to g x g cells"""
+    crops: Literal["center", "ten"] = "center"
+    """the middle of the frame; or its corners, its middle and their mirror images, a cell each"""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """frames that run through the network together; always that many, so that bits never differ"""
     stride: Annotated[int, Field(ge=1)] = 1
     """look at every n-th frame"""
+    runtime: str = "torch"
+    """what runs the network: a file in features/runtimes"""
+    precision: Precision = "float32"
+    """of the arithmetic; the narrow ones change features by a percent or so"""
     model_args: dict[str, Any] = Field(default_factory=dict)
     """more arguments of timm.create_model, such as {"pad_type": "same"}; what the network wants to be fed
     is changed with {"pretrained_cfg_overlay": {"mean": [0.5, 0.5, 0.5], ...}}"""
 
 
 class TimmFrames(Backbone):
-    """Yields one vector for each frame, or g x g of them, from a timm network in evaluation mode."""
+    """Yields one vector for each frame, or g x g or ten of them, from a timm network in evaluation mode."""
 
     Parameters = TimmFramesParameters
+    version = 2
     rows_stand_alone = True
     parameters: TimmFramesParameters
 
     def __init__(self, parameters: TimmFramesParameters) -> None:
-        super().__init__(parameters)
+        super().__init__(_portable(parameters))
         if parameters.grid and parameters.layer != "pooled":
             raise SpecError("timm_frames: a grid has no logits; use layer='pooled', or grid=0.")
+        if parameters.grid and parameters.crops != "center":
+            raise SpecError(
+                "timm_frames: ten crops have no grid; use grid=0, or crops='center'."
+            )
 
     @property
     @override
@@ -81,46 +92,32 @@ class TimmFrames(Backbone):
     @property
     @override
     def weights(self) -> str:
-        return self._loaded.weights
+        return self._network.weights
 
     @cached_property
     @override
     def dimension(self) -> int:
-        """Length D of each vector, found by running a black picture through the network."""
-        black = np.zeros((1, self._feed.side, self._feed.side, 3), dtype=np.uint8)
-        return int(self.forward(self.prepare(black)).shape[-1])
+        """Length D of each vector, found by running black pictures through the network."""
+        return int(self._runtime.run(np.zeros(self._program.shape_BHWC, np.uint8)).shape[-1])
 
     @cached_property
-    def device(self) -> torch.device:
-        """Where the network runs: the GPU, if there is one."""
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def describer(self) -> Describer:
+        """The network in PyTorch, in float32 on the CPU, to explain features with."""
+        from anomaly.features.networks import Describer
 
-    def prepare(self, pixels_BHWC: NDArray[np.uint8]) -> torch.Tensor:
-        """Return pictures of the decoder's size as the network wants them, shape (B, 3, H, W)."""
-        top, left = (round((side - self._feed.side) / 2) for side in pixels_BHWC.shape[1:3])
-        inside = (
-            slice(None),
-            slice(top, top + self._feed.side),
-            slice(left, left + self._feed.side),
-        )
-        cropped_BHWC = torch.from_numpy(np.ascontiguousarray(pixels_BHWC[inside])).to(
-            self.device
-        )
-        mean = torch.tensor(self._feed.mean, device=self.device) * 255
-        std = torch.tensor(self._feed.std, device=self.device) * 255
-        # (B, H, W, C) in memory seen as (B, C, H, W) is channels-last already.
-        return ((cropped_BHWC - mean) / std).permute(0, 3, 1, 2)
+        return Describer(self._network, self.parameters.layer, self.parameters.grid)
 
-    def forward(self, batch_BCHW: torch.Tensor) -> torch.Tensor:
-        """Return vectors (B, D), or (B, g * g, D) for a grid, row after row."""
-        # TF32 would make features of a GPU differ from those of a CPU in the third digit.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            network: Any = self._loaded.network
-            features = network.forward_features(batch_BCHW)
-            if self.parameters.grid:
-                return self._cells(features)
-            pooled = self.parameters.layer == "pooled"
-            return cast("torch.Tensor", network.forward_head(features, pre_logits=pooled))
+    def crops(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the squares that the network looks at, frame after frame, one or ten of each."""
+        side = self._feed.side
+        spare = pixels_BHWC.shape[1] - side, pixels_BHWC.shape[2] - side
+        middle = round(spare[0] / 2), round(spare[1] / 2)
+        if self.parameters.crops == "center":
+            return np.ascontiguousarray(_square(pixels_BHWC, middle, side))
+        corners = [(top, left) for top in (0, spare[0]) for left in (0, spare[1])]
+        plain = [_square(pixels_BHWC, corner, side) for corner in (*corners, middle)]
+        crops_BKHWC = np.stack([*plain, *(crop[:, :, ::-1] for crop in plain)], axis=1)
+        return crops_BKHWC.reshape(-1, side, side, 3)
 
     @override
     def restart_row(self, row: int) -> int:
@@ -128,231 +125,115 @@ class TimmFrames(Backbone):
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
-        size = self.parameters.batch_size
-        for batch in _recut(batches, size):
-            padding = ((0, size - len(batch)), (0, 0), (0, 0), (0, 0))
-            vectors = self.forward(self.prepare(np.pad(batch.pixels_BHWC, padding, "edge")))
-            yield self._block(batch, vectors[: len(batch)].float().cpu().numpy())
+        recut = _recut(batches, self.parameters.batch_size)
+        for batch, vectors in self._runtime.in_order(self._vectors, recut):
+            yield self._block(batch, vectors)
 
-    def _block(self, batch: FrameBatch, vectors: NDArray[np.float32]) -> FeatureBlock:
-        side = self.parameters.grid
-        if not side:
-            return vector_block(batch.index_B, batch.seconds_B, vectors)
-        place_G2 = np.stack(np.divmod(np.arange(side * side), side), axis=1).astype(np.int16)
+    def _vectors(self, batch: FrameBatch) -> NDArray[np.float32]:
+        missing = self.parameters.batch_size - len(batch)
+        padding = ((0, missing), (0, 0), (0, 0), (0, 0))
+        pixels_BHWC = (
+            np.pad(batch.pixels_BHWC, padding, "edge") if missing else batch.pixels_BHWC
+        )
+        vectors = self._runtime.run(self.crops(pixels_BHWC))
+        cells = vectors.reshape(self.parameters.batch_size, -1, vectors.shape[-1])
+        return cells[: len(batch)]
+
+    def _block(self, batch: FrameBatch, vectors_BGD: NDArray[np.float32]) -> FeatureBlock:
+        grid = self._cells_hw
+        if grid is None:
+            return vector_block(batch.index_B, batch.seconds_B, vectors_BGD[:, 0])
+        n_cells = grid[0] * grid[1]
+        place_G2 = np.stack(np.divmod(np.arange(n_cells), grid[1]), axis=1).astype(np.int16)
         return FeatureBlock(
             batch.index_B,
             batch.seconds_B,
-            vectors.reshape(-1, vectors.shape[-1]),
-            np.arange(len(batch) + 1, dtype=np.int64) * side * side,
+            vectors_BGD.reshape(-1, vectors_BGD.shape[-1]),
+            np.arange(len(batch) + 1, dtype=np.int64) * n_cells,
             np.tile(place_G2, (len(batch), 1)),
-            (side, side),
+            grid,
         )
 
-    def _cells(self, features: torch.Tensor) -> torch.Tensor:
-        network: Any = self._loaded.network
-        if features.ndim == 3:  # tokens of a transformer, some of which are not places
-            tokens = features[:, getattr(network, "num_prefix_tokens", 0) :]
-            rows, columns = network.patch_embed.grid_size
-            features = tokens.transpose(1, 2).reshape(len(tokens), -1, rows, columns)
-        elif str(getattr(network, "output_fmt", "NCHW")) == "NHWC":
-            features = features.permute(0, 3, 1, 2)
+    @property
+    def _cells_hw(self) -> tuple[int, int] | None:
+        if self.parameters.crops == "ten":
+            return _CROPS_HW
         side = self.parameters.grid
-        return (
-            torch.nn.functional.adaptive_avg_pool2d(features, side).flatten(2).transpose(1, 2)
+        return (side, side) if side else None
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        return runtimes().get(self.parameters.runtime)(self._program)
+
+    @property
+    def _program(self) -> Program:
+        own, side = self.parameters, self._feed.side
+        n_crops = 10 if own.crops == "ten" else 1
+        decides = [own.model, own.model_args, self.weights, own.layer, own.grid, self.version]
+        return Program(
+            name=own.model,
+            describer=lambda: self.describer,
+            key=fingerprint(decides),
+            shape_BHWC=(own.batch_size * n_crops, side, side, 3),
+            precision=own.precision,
         )
 
     @cached_property
-    def _loaded(self) -> _Loaded:
-        return _load(self.parameters, self.device)
+    def _network(self) -> Network:
+        from anomaly.features.networks import load_network
+
+        own = self.parameters
+        runtimes().get(
+            own.runtime
+        )  # a name that nobody knows is told before weights are loaded
+        return load_network(own.model, own.weights, own.model_args)
 
     @property
-    def _feed(self) -> _Feed:
-        return self._loaded.feed
+    def _feed(self) -> Feed:
+        return self._network.feed
 
 
-@dataclass(frozen=True)
-class _Feed:
-    """What a network wants to be fed, from its own configuration."""
-
-    side: int
-    """of the square that it looks at"""
-    scaled: int
-    """what the shorter side (both, to squash) of a frame is scaled to; the square is its middle"""
-    squash: bool
-    filter: Filter
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+def _portable(parameters: TimmFramesParameters) -> TimmFramesParameters:
+    """Name a file of weights by its digest: where it lies on this machine changes no number."""
+    named = parameters.weights
+    if named == "hub" or named.startswith(("random:", weights.DIGEST)):
+        return parameters
+    return replace(parameters, weights=weights.keep(Path(named).expanduser()))
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    network: torch.nn.Module
-    weights: str
-    feed: _Feed
+def _square(
+    pixels_BHWC: NDArray[np.uint8], corner: tuple[int, int], side: int
+) -> NDArray[np.uint8]:
+    top, left = corner
+    return pixels_BHWC[:, top : top + side, left : left + side]
 
 
 def _recut(batches: Iterable[FrameBatch], size: int) -> Iterator[FrameBatch]:
     """Cut a stream into batches of `size` frames, whatever its own are; the last may be shorter."""
     waiting: list[FrameBatch] = []
     for batch in batches:
-        for start in range(len(batch)):
-            waiting.append(_part(batch, start))
-            if len(waiting) == size:
+        start = 0
+        while start < len(batch):
+            stop = min(start + size - sum(map(len, waiting)), len(batch))
+            waiting.append(_part(batch, start, stop))
+            start = stop
+            if sum(map(len, waiting)) == size:
                 yield _joined(waiting)
                 waiting = []
     if waiting:
         yield _joined(waiting)
 
 
-def _part(batch: FrameBatch, at: int) -> FrameBatch:
-    one = slice(at, at + 1)
-    return FrameBatch(batch.pixels_BHWC[one], batch.index_B[one], batch.seconds_B[one])
+def _part(batch: FrameBatch, start: int, stop: int) -> FrameBatch:
+    part = slice(start, stop)
+    return FrameBatch(batch.pixels_BHWC[part], batch.index_B[part], batch.seconds_B[part])
 
 
 def _joined(parts: list[FrameBatch]) -> FrameBatch:
+    if len(parts) == 1:
+        return parts[0]
     return FrameBatch(
         np.concatenate([part.pixels_BHWC for part in parts]),
         np.concatenate([part.index_B for part in parts]),
         np.concatenate([part.seconds_B for part in parts]),
     )
-
-
-def _load(parameters: TimmFramesParameters, device: torch.device) -> _Loaded:
-    timm = _import_timm()
-    if not timm.is_model(parameters.model):
-        near = difflib.get_close_matches(parameters.model, timm.list_models(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise SpecError(
-            f"timm has no network named {parameters.model!r}.{hint} `timm.list_models()` names all."
-        )
-    network, weights = _with_weights(timm, parameters)
-    feed = _feed_of(parameters.model, timm.data.resolve_model_data_config(network))
-    fused: Any = timm.utils.model.reparameterize_model(network.eval())
-    fused.requires_grad_(requires_grad=False)
-    return _Loaded(fused.to(device, memory_format=torch.channels_last), weights, feed)
-
-
-def _with_weights(timm: Any, parameters: TimmFramesParameters) -> tuple[torch.nn.Module, str]:
-    if parameters.weights == "hub":
-        network = _from_hub(timm, parameters)
-        return network, _digest_of(network)
-    if parameters.weights.startswith(_RANDOM):
-        return _random(timm, parameters), parameters.weights
-    path = Path(parameters.weights).expanduser()
-    if not path.is_file():
-        raise SpecError(
-            f"timm_frames: weights {parameters.weights!r} is no file. Expected `hub`, "
-            "`random:<seed>`, or the path of a .safetensors file."
-        )
-    return _from_file(_create(timm, parameters), path)
-
-
-def _create(timm: Any, parameters: TimmFramesParameters, **more: Any) -> torch.nn.Module:
-    try:
-        network: torch.nn.Module = timm.create_model(
-            parameters.model, **{"pretrained": False, **parameters.model_args, **more}
-        )
-    except TypeError as error:
-        raise SpecError(
-            f"timm_frames: {parameters.model!r} cannot be made with model_args "
-            f"{parameters.model_args}: {error}"
-        ) from error
-    return network
-
-
-def _from_hub(timm: Any, parameters: TimmFramesParameters) -> torch.nn.Module:
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return _create(timm, parameters, pretrained=True)
-    except (OSError, httpx.HTTPError, HfHubHTTPError) as error:
-        raise TransientError(
-            f"The weights of {parameters.model!r} could not be fetched from timm's hub: {error}. Where no "
-            "hub can be reached, name a .safetensors file: weights=PATH."
-        ) from error
-    except RuntimeError as error:
-        raise SpecError(f"timm's hub has no such weights: {error}") from error
-
-
-def _from_file(network: torch.nn.Module, path: Path) -> tuple[torch.nn.Module, str]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    data = path.read_bytes()
-    try:
-        network.load_state_dict(load(data), strict=True)
-    except (RuntimeError, SafetensorError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise SpecError(
-            f"timm_frames: the weights in {path} do not fit the network: {said}... Name the network that "
-            "they were made for, with its model_args."
-        ) from error
-    return network, f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def _random(timm: Any, parameters: TimmFramesParameters) -> torch.nn.Module:
-    seed = parameters.weights.removeprefix(_RANDOM)
-    if not seed.isdecimal():
-        raise SpecError(
-            f"timm_frames: weights {parameters.weights!r}; expected `random:<seed>` with a whole number."
-        )
-    # timm draws from torch's global generator: it is lent for the moment and put back as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(seed))
-        return _create(timm, parameters)
-
-
-def _digest_of(network: torch.nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _feed_of(model: str, config: dict[str, Any]) -> _Feed:
-    channels, height, width = config["input_size"]
-    if channels != 3 or height != width or config["crop_mode"] not in {"center", "squash"}:
-        raise SpecError(
-            f"timm_frames: {model!r} wants input of {config['input_size']}, crop mode "
-            f"{config['crop_mode']!r}; expected a square of 3 channels and `center` or `squash`. Change it "
-            "with model_args={'pretrained_cfg_overlay': {...}}, or choose another network."
-        )
-    filters: dict[str, Filter] = {"bicubic": "bicubic", "lanczos": "lanczos", "box": "area"}
-    return _Feed(
-        side=height,
-        scaled=int(height / config["crop_pct"]),
-        squash=config["crop_mode"] == "squash",
-        filter=filters.get(config["interpolation"], "bilinear"),
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-    )
-
-
-def _import_timm() -> Any:
-    """Return timm, with a cure for a torchvision wheel that does not fit a torch without CUDA."""
-    try:
-        import timm
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        _define_vision_operators()
-        for name in [
-            name for name in sys.modules if name.split(".")[0] in {"torchvision", "timm"}
-        ]:
-            del sys.modules[name]
-        import timm
-    return timm
-
-
-@functools.cache
-def _define_vision_operators() -> Any:
-    """Declare the operators that torchvision describes when imported; none of them is ever called.
-
-    The library is kept by the cache: the declarations live as long as it does.
-    """
-    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
