@@ -20,6 +20,7 @@ from flows.extract_features import extract_features
 from flows.nightly_scan import nightly_scan
 from flows.score_archive import score_archive
 from flows.settings import load_settings
+from flows.sweep_detectors import sweep_detectors
 from flows.train_detector import train_detector
 
 WORK_POOL = "anomaly"
@@ -28,6 +29,7 @@ TAG = "archive-anomaly"
 FLOWS: tuple[Flow[..., Any], ...] = (
     extract_features,
     train_detector,
+    sweep_detectors,
     score_archive,
     evaluate,
     nightly_scan,

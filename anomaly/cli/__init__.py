@@ -22,6 +22,7 @@ VERBS = {
     "scan": "What is in the archive, what is new, what is broken, how long it would take.",
     "extract": "Store the features of every video that has none yet.",
     "train": "Fit a detector on normal (or labelled) videos.",
+    "sweep": "Try a small grid of detectors and options, and compare them.",
     "score": "Give every frame of every video a score; find events.",
     "nightly": "Scan, extract, score, report: only what is new.",
     "evaluate": "Compare scores with labels: AUC and more, with intervals.",

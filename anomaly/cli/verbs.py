@@ -299,6 +299,41 @@ def _model_row(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@_verb(
+    click.argument("file"),
+    click.option(
+        "--select-on-test",
+        is_flag=True,
+        help="compare by the test videos themselves; marked wherever the figures are shown",
+    ),
+    _workers,
+    archive=False,
+)
+def sweep(
+    root: str, *, file: str, select_on_test: bool, fan_out: FanOut, as_json: bool
+) -> None:
+    """Try the grid of detectors and options that FILE (TOML) names, and write a comparison."""
+    from pathlib import Path
+
+    from anomaly.verbs.sweep import read_sweep
+    from anomaly.verbs.sweep import sweep as run
+
+    request = read_sweep(Path(file))
+    found = run(root, request, select_on_test=select_on_test, fan_out=fan_out)
+    summary = found.to_json()
+    if as_json:
+        screen.print_json(summary)
+        return
+    screen.print_table(f"compared by {summary['chosen_by']}", summary["trials"])
+    click.echo(f"best: {summary['best']}; table: {summary['table']}")
+    if found.warning:
+        click.secho(found.warning, fg="red", err=True)
+    if summary["test"]:
+        from anomaly.evaluation.table import to_text
+
+        click.echo(to_text(summary["test"]))
+
+
 @_verb(_checkpoint, _videos, _workers)
 def score(
     root: str,

@@ -7,6 +7,11 @@ from typing import Any
 
 from anomaly.evaluation.metrics import metrics
 
+PEEKS = (
+    "The detector peeks: it uses statistics of the very videos that it is judged on, so its figures say "
+    "nothing about the next night."
+)
+
 
 def to_markdown(summary: Mapping[str, Any]) -> str:
     """Return the figures of an evaluation's JSON as a Markdown table, what was counted below."""
@@ -67,6 +72,8 @@ def _counts(summary: Mapping[str, Any]) -> str:
         f"Labels {summary['label_set']}."
     )
     lines = [counted, summary["protocol"]]
+    if summary.get("detector_peeks"):
+        lines.append(PEEKS)
     if summary.get("reason"):
         lines.append(f"Figures are missing: {summary['reason']}.")
     return "\n".join(lines)

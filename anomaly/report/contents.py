@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anomaly import parquet
 from anomaly.catalog import Catalog, CatalogRow, OutOfDomain, out_of_domain
 from anomaly.evaluation.results import RESULTS_KEY
+from anomaly.report.learning import LearningCurve, curves_of, warnings_of
 from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import Root
 
@@ -91,6 +92,10 @@ class Contents:
     """when cameras were unlike their training video, those that still are first"""
     bad_files: tuple[BadFile, ...]
     evaluations: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+    """what a reader of the evaluations must know"""
+    learning: tuple[LearningCurve, ...]
+    """how the networks of the checkpoint learnt"""
 
 
 def gather(
@@ -152,6 +157,8 @@ def gather(
         ),
         bad_files=tuple(_bad_files(root, archive, rows.values())),
         evaluations=tuple(_evaluations(root, archive, checkpoint)),
+        warnings=tuple(warnings_of(root, checkpoint)),
+        learning=curves_of(root, checkpoint),
     )
 
 

@@ -68,6 +68,8 @@ class TrainRequest:
     """name of the bundle; an existing one keeps its other cameras' models"""
     folds: int = 0
     """cross-validate over so many folds of labelled videos first; 0: not at all"""
+    make_current: bool = True
+    """make the bundle the one that `nightly` and `score` take when none is named"""
     tensorboard: str = ""
     """folder of the local disk for TensorBoard's event files, written while networks learn; empty: none"""
 
@@ -398,5 +400,6 @@ def _publish(
     ]
     name = request.into or f"{request.detector}-{'-'.join(request.backbones)}-{identity}"
     save(root, _header(name, request, parameters, inputs), models)
-    set_current(root, name)
+    if request.make_current:
+        set_current(root, name)
     return name

@@ -1,4 +1,4 @@
-"""Five deployments, named like their flows, the same from `anomaly deploy` and from `prefect.yaml`."""
+"""Deployments, named like their flows, the same from `anomaly deploy` and from `prefect.yaml`."""
 
 from __future__ import annotations
 

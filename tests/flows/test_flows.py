@@ -1,7 +1,8 @@
-"""The five flows in this process, over one root; what they leave equals what the library's verbs leave."""
+"""The flows in this process, over one root; what they leave equals what the library's verbs leave."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from flows.extract_features import extract_features
 from flows.nightly_scan import nightly_scan
 from flows.runs import WITH_FAILURES
 from flows.score_archive import score_archive
+from flows.sweep_detectors import sweep_detectors
 from flows.train_detector import train_detector
-from tests.flows.conftest import REQUEST
+from tests.flows.conftest import REQUEST, TRAINING
 
 Story = dict[str, State[dict[str, Any]]]
 
@@ -121,6 +123,29 @@ def test_extraction_leaves_a_table_of_bad_files_with_reasons(story: Story):
 
 def test_evaluation_figures_are_the_flows_result(story: Story):
     assert 0.0 <= story["evaluate"].result()["frame_auc_micro"] <= 1.0
+
+
+def test_a_sweep_compares_a_grid_and_leaves_the_current_bundle(
+    campus: ArchiveSpec, reference: Path, tmp_path: Path, prefect_server: None
+):
+    place = tmp_path / "root"
+    shutil.copytree(reference, place)
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "video,n_frames,start_frame,stop_frame,category\nhall/20260302_080000.mp4,40,10,20,test\n"
+    )
+    request = {
+        "archive": to_dict(campus),
+        "labels": str(labels),
+        "train": TRAINING,
+        "validation": ["*/20260302_080000.mp4"],
+        "trials": [{"detector": "gaussian", "options": {"components": ["all", "npca"]}}],
+    }
+    state = sweep_detectors(request=request, root=str(place), return_state=True)
+    assert state.type.value == "COMPLETED"
+    assert [trial["metric"] for trial in state.result()["trials"]] == ["frame_auc_micro"] * 2
+    current = Path("checkpoints/current.json")
+    assert (place / current).read_bytes() == (reference / current).read_bytes()
 
 
 def test_an_archive_shows_as_a_form_with_its_documented_fields():
