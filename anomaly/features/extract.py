@@ -1,7 +1,7 @@
 """From one video file to stored features: spool, hash, decode, describe, store.
 
 Everything is done once: a group that is complete is skipped, one that another process writes is waited
-for, and one whose writer was killed is written anew. Recipes that want the same pixels share one decode.
+for, and one whose writer was killed is gone on with. Recipes that want the same pixels share one decode.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from anomaly.errors import SpecError, TransientError, VideoError
 from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of, weights
 from anomaly.features.backbones import backbones
 from anomaly.features.picture import Picture, PictureMeter
+from anomaly.features.resume import GoingOn
 from anomaly.features.store import FeatureGroup, FeatureStore, FeatureWriter, group_key
 from anomaly.outcome import Outcome
 from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
@@ -134,9 +135,9 @@ class _Job:
         self, recipes: Sequence[FeatureSpec], path: Path, content: str
     ) -> list[FeatureGroup]:
         """Extract recipes that want the same pixels: the video is decoded once for all of them."""
-        built = [_backbone(canonical_json(recipe)) for recipe in recipes]
         for recipe in recipes:
             weights.share(self.store.root, recipe.weights)
+        built = [_backbone(canonical_json(recipe)) for recipe in recipes]
 
         def read(stream: FrameStream) -> list[FeatureGroup]:
             return self._write(stream, built, recipes, content)
@@ -152,13 +153,16 @@ class _Job:
         recipes: Sequence[FeatureSpec],
         content: str,
     ) -> list[FeatureGroup]:
-        writers = [self.store.writer(recipe, content) for recipe in recipes]
+        writers = [
+            self.store.writer(recipe, content, decoder=stream.decoder) for recipe in recipes
+        ]
+        going_on = [GoingOn(*pair) for pair in zip(built, writers, strict=True)]
         try:
-            for number, block in in_turn(built, _pictured(stream, writers)):
+            for number, block in in_turn(going_on, _pictured(stream, writers)):
                 writers[number].append(block)
             self._check(writers[0].n_rows)
             return [writer.close(stream.report) for writer in writers]
-        except (VideoError, StoreError, _ChangingError):
+        except (VideoError, _ChangingError):  # after all others the next run goes on from here
             for writer in writers:
                 writer.discard()
             raise
@@ -171,7 +175,7 @@ class _Job:
 
 
 def in_turn(
-    built: Sequence[Backbone], batches: Iterable[FrameBatch]
+    built: Sequence[Backbone | GoingOn], batches: Iterable[FrameBatch]
 ) -> Iterator[tuple[int, FeatureBlock]]:
     """Run several backbones over one stream of frames; yield (number of the backbone, its next block).
 
