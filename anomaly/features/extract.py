@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anomaly.errors import SpecError, TransientError, VideoError
+from anomaly.errors import SpecError, StoreError, TransientError, VideoError
 from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of, weights
 from anomaly.features.backbones import backbones
 from anomaly.features.picture import Picture, PictureMeter
