@@ -20,7 +20,8 @@ STATISTICS = ("brightness", "change", "contrast", "sharpness", "noise", "shift")
 """columns of `Picture.statistics_TK`
 
 brightness: mean, 0 to 255. change: mean absolute difference from the row before.
-contrast: standard deviation of the small picture. sharpness: share of its contrast that lies in details.
+contrast: standard deviation of the small picture over its mean. sharpness: how much of the former lies in
+details.
 noise: standard deviation of a pixel of the quieter half of the picture, from row to row, light divided out.
 shift: how far the whole picture has moved since the row before, in pixels.
 """
@@ -176,9 +177,9 @@ class PictureMeter:
 def _contrast_and_sharpness(small: Small) -> tuple[float, float]:
     import cv2
 
-    contrast = float(small.std())
+    spread = float(small.std())
     detail = float(np.abs(small - cv2.blur(small, (_DETAIL, _DETAIL))).mean())
-    return contrast, detail / max(contrast, 1.0)
+    return spread / (float(small.mean()) + 1.0), detail / max(spread, 1.0)
 
 
 def _noise_and_shift(before: _Look, now: _Look) -> tuple[float, float]:
