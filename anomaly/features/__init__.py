@@ -20,6 +20,8 @@ from anomaly.shapes import expect
 from anomaly.spec import from_dict, spec, to_dict
 from anomaly.video import FrameBatch, PixelSpec
 
+StoredType = Literal["float16", "float32", "uint8"]
+
 
 @spec
 class FeatureSpec:
@@ -37,7 +39,7 @@ class FeatureSpec:
     """what the decoder hands over"""
     decoder: str = "pyav"
     """name of a file in video/decoders"""
-    dtype: Literal["float16", "float32"] = "float16"
+    dtype: StoredType = "float16"
     """type of stored values"""
 
 
@@ -149,6 +151,8 @@ class Backbone(ABC):
     version: ClassVar[int] = 1
     rows_stand_alone: ClassVar[bool] = False
     """whether the features of a frame depend on that frame alone, whatever is given before and after"""
+    dtype: ClassVar[StoredType] = "float16"
+    """type that its values are stored in; uint8: whole numbers from 0 to 254"""
 
     def __init__(self, parameters: Any) -> None:
         self.parameters = parameters
@@ -276,9 +280,9 @@ def recipe_of(
     backbone: Backbone,
     *,
     decoder: str = "pyav",
-    dtype: Literal["float16", "float32"] = "float16",
+    dtype: StoredType | None = None,
 ) -> FeatureSpec:
-    """Return the complete recipe of a built backbone."""
+    """Return the complete recipe of a built backbone; values are stored in its own type by default."""
     return FeatureSpec(
         backbone=name,
         parameters=to_dict(backbone.parameters),
@@ -286,5 +290,5 @@ def recipe_of(
         weights=backbone.weights,
         pixels=backbone.pixels,
         decoder=decoder,
-        dtype=dtype,
+        dtype=dtype or backbone.dtype,
     )

@@ -39,6 +39,7 @@ from anomaly.video import DecodeReport
 
 CHUNK_BYTES = 4 * 2**20
 _LOOKUPS_AT_ONCE = 16
+_LARGEST_BYTE = 254  # the largest number of a type stands for what is lost
 
 
 class FeatureStore:
@@ -400,12 +401,14 @@ class FeatureWriter:
             self._first_unsaved_row += len(counts_T)
             self._unsaved_counts = []
 
-    def _narrowed(self, values_ND: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    def _narrowed(self, values_ND: NDArray[np.floating[Any]]) -> NDArray[Any]:
         if not np.isfinite(values_ND).all():
             raise StoreError(
                 f"{self.root.address(self.key)}: a backbone gave values that are not finite. "
                 "Check its weights."
             )
+        if self.dtype == np.uint8:
+            return np.clip(np.rint(values_ND), 0, _LARGEST_BYTE).astype(np.uint8)
         largest = np.finfo(self.dtype).max
         return np.clip(values_ND, -largest, largest).astype(self.dtype)
 

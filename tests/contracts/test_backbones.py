@@ -16,6 +16,7 @@ from anomaly.spec import fingerprint
 from anomaly.video import FrameBatch
 
 BUILDS: dict[str, list[dict[str, Any]]] = {
+    "frames": [{"height": 32, "width": 48}, {"height": 16, "width": 16, "color": "rgb"}],
     "motion": [{}, {"stride": 2}, {"smoothing_seconds": 0.0}],
     "timm_frames": [
         {"model": "test_efficientnet", "weights": "random:1", "batch_size": 4},
