@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly.features import FeatureBlock, concatenate
+from anomaly.features import Earlier, FeatureBlock, concatenate
 from anomaly.features.backbones import backbones
+from anomaly.features.picture import Picture, PictureMeter, join
 from anomaly.video import FrameBatch
 
 RATE = 10
@@ -92,6 +93,83 @@ def test_what_rests_long_enough_becomes_background():
 def test_a_change_of_light_is_no_thing(gain: float):
     block = static([scene(gain=1 if t < 30 else gain) for t in range(70)])
     assert not block.values_ND.any()
+
+
+LAMP = np.linspace(0.2, 1.6, SCENE.shape[1])  # lights one side of the room only
+
+
+def lamp(on: bool, *, bag: bool = False, seed: int = 0) -> np.ndarray:
+    picture = scene(bag=bag, noise=1, seed=seed) * (LAMP if on else LAMP[::-1])
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def test_a_lamp_that_is_switched_on_and_off_is_no_thing():
+    block = static([lamp(20 <= t < 50 or t >= 80, seed=t) for t in range(110)])
+    assert not block.values_ND.any()
+
+
+def test_what_is_left_while_the_lamp_is_on_is_seen_when_it_is_on_again():
+    on = [t < 40 or t >= 70 for t in range(110)]
+    block = static([lamp(lit, bag=t >= 20, seed=t) for t, lit in enumerate(on)])
+    assert resting(block, 35)
+    assert not resting(block, 55)
+    assert resting(block, 85)
+    assert resting(block, 85) <= BAG_CELLS
+
+
+def pictures_of(
+    seconds: int, *, bag: tuple[float, float] | None = None, seed: int = 0
+) -> Picture:
+    """What is stored of the pictures of a noisy scene in which a bag stands for a while."""
+    meter, frames = PictureMeter(), []
+    for t in range(seconds * RATE):
+        there = bag is not None and bag[0] <= t / RATE < bag[1]
+        frames.append(scene(bag=there, noise=2, seed=seed + t))
+    index = np.arange(len(frames))
+    batch = FrameBatch(np.stack(frames)[..., None], index, index / RATE)
+    return join([meter.measure(batch), meter.finish()])
+
+
+def recalled(own: Picture, earlier: list[Earlier]) -> list[set[tuple[int, int]]]:
+    """Places of the cells that are recalled, for every five seconds."""
+    cls = backbones().get("static")
+    block = cls.recall(cls.build({}).parameters, own, earlier)
+    if block is None:
+        return []
+    assert block.seconds_T.tolist() == [5.0 * (n + 1) for n in range(len(block))]
+    return [
+        {(int(r), int(c)) for r, c in block.rows(row, row + 1).place_N2}
+        for row in range(len(block))
+    ]
+
+
+EMPTY, LEFT = pictures_of(30), pictures_of(30, bag=(24, 99), seed=900)
+STAYS = pictures_of(20, bag=(0, 99), seed=2000)
+
+
+def test_a_bag_left_in_an_earlier_video_is_recalled_where_it_stands():
+    found = recalled(STAYS, [Earlier(-90, EMPTY), Earlier(-40, LEFT)])
+    assert len(found) == 4
+    assert all(places and places <= BAG_CELLS for places in found)
+
+
+def test_a_bag_is_recalled_until_it_is_fetched():
+    found = recalled(
+        pictures_of(20, bag=(0, 10), seed=2000), [Earlier(-90, EMPTY), Earlier(-40, LEFT)]
+    )
+    assert [bool(places) for places in found] == [True, True, False, False]
+
+
+def test_what_is_put_down_in_the_video_itself_is_left_to_the_video_itself():
+    own = pictures_of(20, bag=(3, 99), seed=2000)
+    assert recalled(own, [Earlier(-40, EMPTY)]) == [set()] * 4
+
+
+@pytest.mark.parametrize("earlier", [[], [Earlier(-5000, LEFT)], [Earlier(10, LEFT)]])
+def test_nothing_is_recalled_of_no_video_of_too_old_ones_and_of_later_ones(
+    earlier: list[Earlier],
+):
+    assert recalled(STAYS, earlier) == []
 
 
 def test_somebody_who_walks_past_does_not_rest():
