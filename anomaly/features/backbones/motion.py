@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from anomaly.features import Backbone, FeatureBlock
+from anomaly.features.backbones._pictures import evenly_lit, in_bytes, noise, shake
 from anomaly.spec import spec
 from anomaly.video import FrameBatch, PixelSpec
 
@@ -38,12 +39,6 @@ _REACH_FRAMES = 64
 """never smooth over more frames to either side, so that a stuck clock cannot fill the memory"""
 _ROWS = 256
 """rows of a block that is handed on"""
-_CONTRAST = 128.0
-"""levels between the darkest and the brightest tenth of every picture, once its light is divided out"""
-_MOST_GAIN = 4.0
-"""a picture of less contrast stays dull: nothing would be left but magnified noise"""
-_LEAST_SHAKE, _MOST_SHAKE = 0.05, 1.9
-"""full-size pixels a frame between which a common motion is taken for a shake of the camera"""
 _LEAST_SIDE_OF_FLOW = 8
 """pixels of the half-size picture below which the flow has nothing to match"""
 _SMOOTH = 5
@@ -52,8 +47,6 @@ _EVIDENT_NOISES = 3.0
 """standard deviations of the averaged noise above which a change is evident"""
 _NEAR = 7
 """side of the square around an evident change in which flow counts: a plain coat changes at its seams"""
-_QUARTER_OF_NORMAL = 0.3186
-"""lower quarter of the absolute value of a standard normal variable"""
 _MEAN_OF_NOISE = 0.8
 """mean of that value: what noise alone would add to a mean absolute change"""
 
@@ -129,7 +122,8 @@ class Motion(Backbone):
 
     @override
     def restart_row(self, row: int) -> int:
-        return max(0, row - _REACH_FRAMES - 2)  # what is smoothed over, and the frame before that
+        # What is smoothed over, and the frame before that.
+        return max(0, row - _REACH_FRAMES - 2)
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
@@ -144,12 +138,12 @@ class Motion(Backbone):
 
     def _measured(self, batches: Iterable[FrameBatch]) -> Iterator[_Frame]:
         """Yield each frame with its cells; the first frame of a run takes those of the second."""
-        meter: _CellMeter | None = None
+        meter: CellMeter | None = None
         before: _Frame | None = None
         opening: _Frame | None = None
         for index, seconds, gray in _frames(batches):
             if meter is None:
-                meter = _CellMeter(gray.shape[:2], self.parameters.moving_pixels)
+                meter = self._meter(gray.shape[:2])
             gap = 0.0 if before is None else (index - before.index) / self.parameters.stride
             parted = (
                 before is not None
@@ -168,6 +162,9 @@ class Motion(Backbone):
             yield before
         if opening is not None:
             yield opening
+
+    def _meter(self, size_hw: tuple[int, ...]) -> CellMeter:
+        return CellMeter(size_hw, self.parameters.moving_pixels)
 
     def _smoothed(self, frames: Iterable[_Frame]) -> Iterator[_Frame]:
         """Yield each frame smoothed over its neighbours in time, as soon as all of them are known."""
@@ -252,10 +249,10 @@ class _View(NamedTuple):
     """the same in bytes, for the flow"""
 
 
-class _CellMeter:
+class CellMeter:
     """Measures the cells between each picture and the one before; reuses its buffers."""
 
-    def __init__(self, size_hw: tuple[int, int], moving_pixels: float) -> None:
+    def __init__(self, size_hw: tuple[int, ...], moving_pixels: float) -> None:
         import cv2
 
         cv2.setNumThreads(1)
@@ -298,7 +295,7 @@ class _CellMeter:
             for order in ((1, 0), (0, 1))
         ]
         half_before = before.half
-        shake_2 = _shake(flow_HW2, *slopes)
+        shake_2 = shake(flow_HW2, *slopes)
         if shake_2.any():
             flow_HW2 = flow_HW2 - shake_2
             half_before = self._shifted(half_before, shake_2 / np.float32(2))
@@ -311,10 +308,8 @@ class _CellMeter:
         half = self._cv2.resize(
             gray.astype(np.float32), self._half_wh, interpolation=self._cv2.INTER_AREA
         )
-        low, middle, high = np.percentile(half[::4, ::4], (10, 50, 90))
-        gain = min(_MOST_GAIN, _CONTRAST / max(high - low, 1.0))
-        half = (half - np.float32(middle)) * np.float32(gain)
-        return _View(half, np.clip(half + 128, 0, 255).astype(np.uint8))
+        lit = evenly_lit(half)
+        return _View(lit, in_bytes(lit))
 
     def _optical_flow(self, before: _View, now: _View) -> NDArray[np.float32]:
         """Return the flow at half size, in pixels of the full size."""
@@ -342,13 +337,13 @@ class _CellMeter:
     ) -> None:
         moving, d, gx, gy, abs_u, plain_u, abs_v, plain_v = self._planes_SRC
         smooth = self._cv2.blur(change, (_SMOOTH, _SMOOTH))
-        noise = _noise(change - smooth)
+        noise_levels = noise(change - smooth)
         # Where the picture does not change beyond its noise, flow is the flow of noise.
-        evident = (np.abs(smooth) > _EVIDENT_NOISES / _SMOOTH * noise).astype(np.uint8)
+        evident = (np.abs(smooth) > _EVIDENT_NOISES / _SMOOTH * noise_levels).astype(np.uint8)
         evident = self._cv2.dilate(evident, np.ones((_NEAR, _NEAR), np.uint8))
         np.greater(u * u + v * v, self._moving_squared, out=moving)
         moving *= evident
-        np.maximum(np.abs(change) - np.float32(_MEAN_OF_NOISE * noise), 0, out=d)
+        np.maximum(np.abs(change) - np.float32(_MEAN_OF_NOISE * noise_levels), 0, out=d)
         for out, slope in zip((gx, gy), slopes, strict=True):
             np.abs(slope[self._inside], out=out)
         np.multiply(u, moving, out=plain_u)
@@ -367,30 +362,3 @@ class _CellMeter:
         pairs = blocks[:, 1:] + blocks[:, :-1]
         cells: Cells = (pairs[:, :, 1:] + pairs[:, :, :-1]) * np.float32(0.25)
         return cells
-
-
-def _shake(
-    flow_HW2: NDArray[np.float32], gx: NDArray[np.float32], gy: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Return how far the camera itself seems to have moved, in full-size pixels: zeros if not.
-
-    The median flow where there is texture. More than a shake is left alone: a camera that turns, or a
-    picture full of people who walk one way.
-    """
-    sparse = np.s_[2::4, 2::4]
-    texture = np.abs(gx[sparse]) + np.abs(gy[sparse])
-    textured = texture >= np.median(texture)
-    if not textured.size:
-        return np.zeros(2, dtype=np.float32)
-    shake_2 = np.median(flow_HW2[sparse][textured], axis=0).astype(np.float32)
-    if not _LEAST_SHAKE < float(np.abs(shake_2).max()) < _MOST_SHAKE:
-        return np.zeros(2, dtype=np.float32)
-    return shake_2
-
-
-def _noise(rough: NDArray[np.float32]) -> float:
-    """Return the standard deviation of the noise in a difference of pictures, given its rough part.
-
-    From the lowest quarter: noise is everywhere, what moves is rough at its edges only.
-    """
-    return float(np.percentile(np.abs(rough[1::3, 1::3]), 25)) / _QUARTER_OF_NORMAL

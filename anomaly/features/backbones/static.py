@@ -17,7 +17,6 @@ is found by the same rules in the small views that are stored of both (`recall`)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from anomaly.features import Backbone, Earlier, FeatureBlock
+from anomaly.features.backbones._cells import CellRow, Plane, block_of, blocks_in, cell_means
 from anomaly.features.picture import VIEW_SECONDS, VIEW_SHRINK, Picture
 from anomaly.spec import spec
 from anomaly.video import FrameBatch, PixelSpec
@@ -44,8 +44,6 @@ _LONGEST_STEP_SECONDS = 1.0
 _OTHER_LIGHT = 0.5
 """share of the picture that must be unlike the background for it to be another light"""
 _LIGHTS = 2
-
-Plane = NDArray[np.float32]
 
 
 @spec
@@ -100,18 +98,18 @@ class Static(Backbone):
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
         scene = _Lights(self.parameters, _LONGEST_STEP_SECONDS)
-        rows: list[_Row] = []
+        rows: list[CellRow] = []
         for batch in batches:
             for index, seconds, pixels_HWC in zip(
                 batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
             ):
                 picture = _quarter(pixels_HWC[:, :, 0])
-                rows.append(_Row(int(index), float(seconds), *scene.look(picture, seconds)))
+                rows.append(CellRow(int(index), float(seconds), *scene.look(picture, seconds)))
                 if len(rows) == _ROWS:
-                    yield _block(rows, scene.grid)
+                    yield block_of(rows, scene.grid)
                     rows = []
         if rows:
-            yield _block(rows, scene.grid)
+            yield block_of(rows, scene.grid)
 
     @classmethod
     @override
@@ -134,34 +132,14 @@ class Static(Backbone):
                     scene.look(view.astype(np.float32), seconds)
         if scene.is_blind:
             return None
-        rows: list[_Row] = []
+        rows: list[CellRow] = []
         for view, begin in zip(own.views_VHW, own.view_seconds_V, strict=True):
             known_from = float(begin) + VIEW_SECONDS
             values_ND, place_N2 = scene.look(view.astype(np.float32), float(begin))
             # A clock starts with the second view of a thing; half a view more keeps rounding out.
             older_N = np.expm1(values_ND[:, 0]) > known_from - VIEW_SECONDS / 2
-            rows.append(_Row(len(rows), known_from, values_ND[older_N], place_N2[older_N]))
-        return _block(rows, scene.grid)
-
-
-@dataclass(frozen=True)
-class _Row:
-    index: int
-    seconds: float
-    values_ND: Plane
-    place_N2: NDArray[np.int16]
-
-
-def _block(rows: list[_Row], grid: tuple[int, int]) -> FeatureBlock:
-    counts = [len(row.values_ND) for row in rows]
-    return FeatureBlock(
-        np.array([row.index for row in rows], dtype=np.int64),
-        np.array([row.seconds for row in rows], dtype=np.float64),
-        np.concatenate([row.values_ND for row in rows]),
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        np.concatenate([row.place_N2 for row in rows]),
-        grid,
-    )
+            rows.append(CellRow(len(rows), known_from, values_ND[older_N], place_N2[older_N]))
+        return block_of(rows, scene.grid)
 
 
 def _quarter(gray: NDArray[np.uint8]) -> Plane:
@@ -235,9 +213,8 @@ class _Scene:
         self._seen = np.zeros_like(picture)
         self._settled = picture.copy()
         self._age = np.zeros_like(picture)
-        rows, columns = (side // _BLOCK for side in picture.shape)
-        self._blocks_hw = max(1, rows), max(1, columns)
-        self.grid = self._blocks_hw[0] + 1, self._blocks_hw[1] + 1
+        rows, columns = blocks_in(picture.shape, _BLOCK)
+        self.grid = rows + 1, columns + 1
 
     def compare(self, picture: Plane) -> _Compared:
         """Return what of a picture is known already; changes nothing."""
@@ -280,7 +257,7 @@ class _Scene:
         contrast = np.abs(self._settled - self._background)
         resting = (self._age >= self._own.rest_seconds) & (contrast > least)
         share, age, strength = (
-            self._means(resting * plane)
+            cell_means(resting * plane, _BLOCK)
             for plane in (np.float32(1), np.log1p(self._age), contrast)
         )
         active = share > self._own.active_fraction
@@ -290,16 +267,3 @@ class _Scene:
         part = share[active]
         values_ND = np.stack([age[active] / part, part, strength[active] / (64 * part)], axis=1)
         return values_ND, np.argwhere(active).astype(np.int16) + np.int16(1)
-
-    def _means(self, plane: NDArray[Any]) -> Plane:
-        """Return the mean of a plane over each cell inside the picture."""
-        import cv2
-
-        rows, columns = (
-            min(n * _BLOCK, side) for n, side in zip(self._blocks_hw, plane.shape, strict=True)
-        )
-        inside = np.ascontiguousarray(plane[:rows, :columns], dtype=np.float32)
-        blocks: Any = cv2.resize(inside, self._blocks_hw[::-1], interpolation=cv2.INTER_AREA)
-        pairs = blocks[:, 1:] + blocks[:, :-1]
-        cells: Plane = (pairs[1:] + pairs[:-1]) * np.float32(0.25)
-        return cells
