@@ -57,6 +57,7 @@ class Fused(Detector):
 
     Parameters = FusedParameters
     parameters: FusedParameters
+    paper = "Reiss, Hoshen: Attribute-based representations for video anomaly detection (AI-VAD), 2022"
     calibration = "left_out"
 
     def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
