@@ -107,6 +107,8 @@ def _lines(value: Any, indent: int = 0) -> Iterator[str]:
                 yield from _lines(inner, indent + 1)
             else:
                 yield f"{pad}{key}: {_cell(inner)}"
+    elif isinstance(value, list) and all(isinstance(inner, float) for inner in value):
+        yield pad + " ".join(_cell(inner) for inner in value)
     elif isinstance(value, list):
         for inner in value:
             if isinstance(inner, Mapping):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
 from anomaly.errors import SpecError
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
@@ -62,6 +62,12 @@ class Knn(Detector):
 
     Parameters = KnnParameters
     parameters: KnnParameters
+    paper = "Roth et al.: Towards total recall in industrial anomaly detection (PatchCore), CVPR 2022"
+    published = (
+        Published(
+            "MVTec AD", "image AUROC 99.1 %", "WideResNet-50 patches, a quarter of them kept"
+        ),
+    )
     calibration = "left_out"
 
     mean_D: NDArray[np.float32]

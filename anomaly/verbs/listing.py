@@ -135,11 +135,16 @@ def _plugin(cls: type[Any], name: str) -> dict[str, Any]:
 
     module = sys.modules[cls.__module__]
     schema = TypeAdapter(cls.Parameters).json_schema()
+    about = _descriptions(cls.Parameters)
     found = {
         "name": name,
         "about": inspect.cleandoc(module.__doc__ or cls.__doc__ or ""),
         "options": {
-            field: {key: values.get(key) for key in ("default", "description", "type")}
+            field: {
+                "default": values.get("default"),
+                "description": about.get(field),
+                "type": values.get("enum") or values.get("type"),
+            }
             for field, values in schema.get("properties", {}).items()
         },
     }
@@ -149,8 +154,19 @@ def _plugin(cls: type[Any], name: str) -> dict[str, Any]:
     return found
 
 
+def _descriptions(parameters: type[Any]) -> dict[str, str]:
+    """Return what each field is for; an heir keeps the words of the class that it has the field from."""
+    return {
+        name: field.description
+        for base in reversed(parameters.__mro__)
+        for name, field in vars(base).get("__pydantic_fields__", {}).items()
+        if field.description
+    }
+
+
 def _detector(cls: type[Detector], name: str, dimension: int) -> dict[str, Any]:
-    trainable = cls.build({}, {}).trainable(dimension) if dimension else None
+    known = dimension or cls.reads == "pixels"
+    trainable = cls.build({}, {}).trainable(dimension) if known else None
     return {
         **_plugin(cls, name),
         "paper": cls.paper,
