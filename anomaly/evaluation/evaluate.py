@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.datasets.labels import ABNORMAL, IGNORED, LabelSet
+from anomaly.datasets.labels import ABNORMAL, IGNORE, IGNORED, LabelSet, Truth
 from anomaly.errors import SpecError
-from anomaly.evaluation.bootstrap import RESAMPLES, interval
-from anomaly.evaluation.curves import Clip
-from anomaly.evaluation.metrics import clip_area, metrics
+from anomaly.evaluation.alarms import overlapping
+from anomaly.evaluation.bootstrap import RESAMPLES, Interval, intervals
+from anomaly.evaluation.curves import Clip, Stretch
+from anomaly.evaluation.metrics import metrics, values
+from anomaly.evaluation.metrics.false_alarms_per_camera_hour import FalseAlarmsPerCameraHour
 from anomaly.evaluation.metrics.frame_auc_micro import FrameAucMicro
 from anomaly.shapes import expect
 
@@ -25,20 +27,34 @@ PROTOCOL = (
 
 @dataclass(frozen=True)
 class VideoScores:
-    """Scores of some frames of one video; NaN says: none."""
+    """Scores of some frames of one video, NaN says none; and what else is known of them."""
 
     frame_N: NDArray[np.int64]
     score_N: NDArray[np.float64]
+    seconds_N: NDArray[np.float64] | None = None
+    """presentation times; without them nothing is said in seconds or hours"""
+    camera: str = ""
+    alarms: tuple[tuple[int, int], ...] | None = None
+    """half-open ranges of frames that were reported; None: not known"""
+    threshold: float | None = None
+    """score from which a frame is called abnormal; None: not known"""
 
     def __post_init__(self) -> None:
         expect("frame", self.frame_N, "N", N=len(self.score_N))
 
     def by_frame(self, n_frames: int) -> NDArray[np.float64]:
         """Return the scores of frames 0 to `n_frames` - 1, NaN where there is none."""
-        score_T = np.full(n_frames, np.nan)
+        return self._spread(self.score_N, n_frames)
+
+    def seconds_by_frame(self, n_frames: int) -> NDArray[np.float64] | None:
+        """Return the times of frames 0 to `n_frames` - 1, if known."""
+        return None if self.seconds_N is None else self._spread(self.seconds_N, n_frames)
+
+    def _spread(self, values_N: NDArray[np.float64], n_frames: int) -> NDArray[np.float64]:
+        value_T = np.full(n_frames, np.nan)
         inside = self.frame_N < n_frames
-        score_T[self.frame_N[inside]] = self.score_N[inside]
-        return score_T
+        value_T[self.frame_N[inside]] = values_N[inside]
+        return value_T
 
 
 @dataclass(frozen=True)
@@ -46,8 +62,10 @@ class Figure:
     """One metric; None where it is not defined."""
 
     value: float | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
     peeks: bool
+    videos_left_out: int
+    """videos that the metric cannot use"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +78,10 @@ class Evaluation:
     """micro AUC of scorers that have learnt nothing, on the same frames"""
     per_video: Sequence[Mapping[str, Any]]
     """video, frames, frames_abnormal, and frame_auc (None with one class)"""
+    per_category: Sequence[Mapping[str, Any]]
+    """category, events, frames, events_found, and frame_auc of its frames among all normal ones"""
+    false_alarms_by_event_recall: Mapping[str, float | None]
+    """false alarms per camera-hour by the share of events found, from 0.1 to 1.0"""
     frames: int
     """frames that count"""
     frames_ignored: int
@@ -106,8 +128,25 @@ class Evaluation:
             "peeks": sorted(name for name, figure in self.figures.items() if figure.peeks),
             "reason": self.reason,
             "protocol": PROTOCOL,
+            "figures": [self._row(name) for name in self.figures],
+            "false_alarms_by_event_recall": dict(self.false_alarms_by_event_recall),
             "sanity": dict(self.sanity),
+            "per_category": [dict(row) for row in self.per_category],
             "per_video": [dict(row) for row in self.per_video],
+        }
+
+    def _row(self, name: str) -> dict[str, Any]:
+        """Return one figure with all that it needs to stand by itself."""
+        figure = self.figures[name]
+        return {
+            "metric": name,
+            "value": figure.value,
+            "interval": figure.interval and list(figure.interval),
+            "peeks": figure.peeks,
+            "frames": self.frames,
+            "videos": self.videos,
+            "videos_left_out": figure.videos_left_out,
+            "label_set": self.label_set,
         }
 
 
@@ -127,20 +166,16 @@ def evaluate_scores(
     Raises:
         SpecError: no video has both, or the labels are of whole videos.
     """
-    joined = [
-        _join(video, scores[video], truth) for video in sorted(scores) if video in truth.videos
-    ]
-    if not joined:
-        raise SpecError(
-            f"None of {len(scores)} scored videos is among the {len(truth.videos)} labelled ones."
-        )
+    joined = joined_with(scores, truth)
     clips = [one.clip for one in joined]
     generator = np.random.default_rng(seed)
     return Evaluation(
         label_set=truth.id,
-        figures={name: _figure(name, clips, seed) for name in metrics().names()},
+        figures=_figures(clips, seed),
         sanity={**_know_nothing(joined, generator), **_simple(joined, sanity or {})},
         per_video=[_row(clip) for clip in clips],
+        per_category=[category_row(name, clips) for name in categories(clips)],
+        false_alarms_by_event_recall=_by_event_recall(clips),
         frames=sum(len(clip.score_T) for clip in clips),
         frames_ignored=sum(one.ignored for one in joined),
         frames_without_score=sum(one.without_score for one in joined),
@@ -153,7 +188,7 @@ def evaluate_scores(
 
 
 @dataclass(frozen=True)
-class _Joined:
+class Joined:
     """One video's frames that count, and how many do not."""
 
     clip: Clip
@@ -163,29 +198,132 @@ class _Joined:
     beyond: int
 
 
-def _join(video: str, scores: VideoScores, truth: LabelSet) -> _Joined:
-    labels_T = truth.videos[video].labels_T
+def joined_with(scores: Mapping[str, VideoScores], truth: LabelSet) -> list[Joined]:
+    """Join the scores of videos with their labels, video by video, sorted.
+
+    Raises:
+        SpecError: no video has both, or the labels are of whole videos.
+    """
+    joined = [
+        _join(video, scores[video], truth.videos[video])
+        for video in sorted(scores)
+        if video in truth.videos
+    ]
+    if not joined:
+        raise SpecError(
+            f"None of {len(scores)} scored videos is among the {len(truth.videos)} labelled ones."
+        )
+    return joined
+
+
+def _join(video: str, scores: VideoScores, truth: Truth) -> Joined:
+    labels_T = truth.labels_T
     score_T = scores.by_frame(len(labels_T))
+    seconds_T = scores.seconds_by_frame(len(labels_T))
     judged_T = labels_T != IGNORED
     counts_T = judged_T & ~np.isnan(score_T)
-    return _Joined(
-        Clip(video, score_T[counts_T], labels_T[counts_T] == ABNORMAL),
-        np.flatnonzero(counts_T),
+    frame_T = np.flatnonzero(counts_T)
+    happened = [(i.start, i.stop, i.category) for i in truth.intervals if i.category != IGNORE]
+    alarms = None if scores.alarms is None else _stretches(scores.alarms, frame_T)
+    clip = Clip(
+        video,
+        score_T[counts_T],
+        labels_T[counts_T] == ABNORMAL,
+        camera=scores.camera,
+        seconds_T=None if seconds_T is None else seconds_T[counts_T],
+        events=_stretches(happened, frame_T),
+        alarms=alarms,
+        threshold=scores.threshold,
+    )
+    return Joined(
+        clip,
+        frame_T,
         ignored=int((~judged_T).sum()),
         without_score=int((judged_T & ~counts_T).sum()),
         beyond=int((scores.frame_N >= len(labels_T)).sum()),
     )
 
 
-def _figure(name: str, clips: Sequence[Clip], seed: int) -> Figure:
-    metric = metrics().get(name)()
-    value = _plain(metric.value(clips))
-    around = None if value is None else interval(metric, clips, np.random.default_rng(seed))
-    return Figure(value, around, metric.peeks)
+def _stretches(
+    ranges: Iterable[tuple[Any, ...]], frame_T: NDArray[np.int64]
+) -> tuple[Stretch, ...]:
+    """Return ranges of frames as positions among those that count; what holds none is dropped."""
+    found = []
+    for start, stop, *category in sorted(ranges):
+        first, last = np.searchsorted(frame_T, [start, stop]).tolist()
+        if first < last:
+            found.append(Stretch(first, last, *category))
+    return tuple(found)
+
+
+def _figures(clips: Sequence[Clip], seed: int) -> dict[str, Figure]:
+    chosen = {name: metrics().get(name)() for name in metrics().names()}
+    found = values(chosen, clips)
+    around = intervals(chosen, clips, np.random.default_rng(seed))
+    return {
+        name: Figure(
+            value=_plain(found[name]),
+            interval=around[name] if np.isfinite(found[name]) else None,
+            peeks=metric.peeks,
+            videos_left_out=metric.left_out(clips),
+        )
+        for name, metric in chosen.items()
+    }
+
+
+def _by_event_recall(clips: Sequence[Clip]) -> dict[str, float | None]:
+    shares = [round(tenth / 10, 1) for tenth in range(1, 11)]
+    return {
+        str(share): _plain(FalseAlarmsPerCameraHour(share).value(clips)) for share in shares
+    }
+
+
+def categories(clips: Sequence[Clip]) -> list[str]:
+    """Return the names of what happens in the clips, sorted."""
+    return sorted({event.category for clip in clips for event in clip.events})
+
+
+def category_row(category: str, clips: Sequence[Clip]) -> dict[str, Any]:
+    """Return how well the events of one category are found, and its frames told from normal ones."""
+    mine = [_of_category(clip, category) for clip in clips]
+    known = any(clip.alarms is not None for clip in mine)
+    found = sum(len(overlapping(clip)[1]) for clip in mine)
+    return {
+        "category": category,
+        "events": sum(len(clip.events) for clip in mine),
+        "events_found": found if known else None,
+        "frames": sum(int(clip.abnormal_T.sum()) for clip in mine),
+        "frame_auc": _micro(mine),
+    }
+
+
+def _of_category(clip: Clip, category: str) -> Clip:
+    """Return the clip without the abnormal frames that are of other categories alone."""
+    events = tuple(event for event in clip.events if event.category == category)
+    mine_T = np.zeros(len(clip.score_T), dtype=bool)
+    for event in events:
+        mine_T[event.start : event.stop] = True
+    kept_T = ~clip.abnormal_T | mine_T
+    place_T = np.append(0, np.cumsum(kept_T))
+
+    def moved(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+        return tuple(
+            one._replace(start=int(place_T[one.start]), stop=int(place_T[one.stop]))
+            for one in stretches
+            if place_T[one.start] < place_T[one.stop]
+        )
+
+    return Clip(
+        clip.video,
+        clip.score_T[kept_T],
+        mine_T[kept_T],
+        events=moved(events),
+        alarms=None if clip.alarms is None else moved(clip.alarms),
+    )
 
 
 def _know_nothing(
-    joined: Sequence[_Joined], generator: np.random.Generator
+    joined: Sequence[Joined], generator: np.random.Generator
 ) -> dict[str, float | None]:
     """Return the figures of scorers that see no picture; far from 0.5, the labels betray themselves."""
     scorers = {
@@ -205,13 +343,16 @@ def _know_nothing(
 
 
 def _simple(
-    joined: Sequence[_Joined], sanity: Mapping[str, Mapping[str, VideoScores]]
+    joined: Sequence[Joined], sanity: Mapping[str, Mapping[str, VideoScores]]
 ) -> dict[str, float | None]:
-    figures = {}
+    figures: dict[str, float | None] = {}
     for name, videos in sanity.items():
+        if not all(one.clip.video in videos for one in joined):
+            figures[name] = None  # over fewer frames it could not stand beside the others
+            continue
         clips = []
         for one in joined:
-            if one.clip.video not in videos or not len(one.frame_T):
+            if not len(one.frame_T):
                 continue
             score_T = videos[one.clip.video].by_frame(int(one.frame_T[-1]) + 1)[one.frame_T]
             there_T = ~np.isnan(score_T)
@@ -233,7 +374,7 @@ def _row(clip: Clip) -> dict[str, Any]:
         "video": clip.video,
         "frames": len(clip.score_T),
         "frames_abnormal": int(clip.abnormal_T.sum()),
-        "frame_auc": _plain(clip_area(clip)),
+        "frame_auc": _plain(clip.auc),
     }
 
 

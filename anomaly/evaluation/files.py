@@ -1,7 +1,12 @@
-"""Evaluates a table of scores made elsewhere: `video,frame,score` as CSV or Parquet."""
+"""Evaluates a table of scores made elsewhere: `video,frame,score` as CSV or Parquet.
+
+A column `seconds` (presentation time) makes figures in hours and seconds possible, a column
+`camera` those per camera; with a threshold, alarms are found as `score` finds them.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +15,26 @@ import pyarrow as pa
 from anomaly.datasets.labels import IGNORED, LabelSet, read_labels
 from anomaly.errors import SpecError
 from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores
+from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores.events import find_events
 
 _SCHEMA = pa.schema([("video", pa.string()), ("frame", pa.int64()), ("score", pa.float64())])
+_OPTIONAL = pa.schema([("seconds", pa.float64()), ("camera", pa.string())])
 
 
 def evaluate_file(
-    scores: Path, labels: Path, *, only_scored: bool = False, seed: int = 0
+    scores: Path,
+    labels: Path,
+    *,
+    only_scored: bool = False,
+    threshold: float | None = None,
+    seed: int = 0,
 ) -> Evaluation:
     """Return all figures of a table of scores.
 
     With `only_scored`, labelled frames without a score do not count; without it they are an
-    error, since leaving out the hard ones flatters.
+    error, since leaving out the hard ones flatters. Without `threshold` there are no figures of
+    alarms and no accuracy.
 
     Raises:
         SpecError: a file cannot be read, a frame is scored twice, or labelled frames have no
@@ -30,7 +44,30 @@ def evaluate_file(
     found = read_score_file(scores)
     if not only_scored:
         _check_complete(found, truth)
+    if threshold is not None:
+        found = {video: _with_alarms(one, threshold) for video, one in found.items()}
     return evaluate_scores(found, truth, seed=seed)
+
+
+def _with_alarms(scores: VideoScores, threshold: float) -> VideoScores:
+    """Return the scores with the threshold, and with the alarms if the times of frames are known."""
+    if scores.seconds_N is None:
+        return replace(scores, threshold=threshold)
+    there = ~np.isnan(scores.score_N)
+    frames = FrameScores(
+        scores.score_N, scores.score_N, covered_T=there, seconds_T=scores.seconds_N
+    )
+    return replace(
+        scores,
+        threshold=threshold,
+        alarms=tuple(
+            (
+                int(scores.frame_N[event.start_frame]),
+                int(scores.frame_N[event.stop_frame - 1]) + 1,
+            )
+            for event in find_events(frames, threshold, ScoreSpec())
+        ),
+    )
 
 
 def read_score_file(path: Path) -> dict[str, VideoScores]:
@@ -41,14 +78,30 @@ def read_score_file(path: Path) -> dict[str, VideoScores]:
     """
     table = _read(path).sort_by([("video", "ascending"), ("frame", "ascending")])
     names = table["video"].combine_chunks().dictionary_encode()
-    frame_N = table["frame"].to_numpy()
-    score_N = table["score"].to_numpy()
+    ends = np.cumsum(np.bincount(names.indices.to_numpy(), minlength=len(names.dictionary)))
     found: dict[str, VideoScores] = {}
-    for number, video in enumerate(names.dictionary.to_pylist()):
-        mine = names.indices.to_numpy() == number
-        found[video] = VideoScores(frame_N[mine], score_N[mine])
+    for video, start, stop in zip(
+        names.dictionary.to_pylist(), [0, *ends[:-1]], ends, strict=True
+    ):
+        rows = table.slice(start, stop - start)
+        found[video] = VideoScores(
+            rows["frame"].to_numpy(),
+            rows["score"].to_numpy(),
+            seconds_N=_times(path, video, rows) if "seconds" in rows.column_names else None,
+            camera=(rows["camera"][0].as_py() or "") if "camera" in rows.column_names else "",
+        )
         _check_frames(path, video, found[video].frame_N)
     return found
+
+
+def _times(path: Path, video: str, rows: pa.Table) -> np.ndarray:
+    seconds_N: np.ndarray = rows["seconds"].to_numpy()
+    if np.isnan(seconds_N).any() or (np.diff(seconds_N) < 0).any():
+        raise SpecError(
+            f"Scores {str(path)!r}: the seconds of {video!r} are missing or fall, expected "
+            "presentation times that grow with the frames."
+        )
+    return seconds_N
 
 
 def _read(path: Path) -> pa.Table:
@@ -56,11 +109,13 @@ def _read(path: Path) -> pa.Table:
 
     try:
         if path.suffix == ".parquet":
-            table = parquet.read_table(path, columns=_SCHEMA.names)
+            table = parquet.read_table(path)
         else:
-            types = csv.ConvertOptions(column_types=_SCHEMA, include_columns=_SCHEMA.names)
+            types = csv.ConvertOptions(column_types=pa.schema([*_SCHEMA, *_OPTIONAL]))
             table = csv.read_csv(path, convert_options=types)
-        table = table.cast(_SCHEMA)
+        there = [field for field in _OPTIONAL if field.name in table.column_names]
+        schema = pa.schema([*_SCHEMA, *there])
+        table = table.select(schema.names).cast(schema)
     except (OSError, KeyError, pa.ArrowException) as error:
         first = str(error).splitlines()[0]
         raise SpecError(

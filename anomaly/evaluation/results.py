@@ -68,7 +68,6 @@ def _rows(archive: str, checkpoint: str, evaluation: Evaluation) -> pa.Table:
     rows = []
     for name, figure in sorted(evaluation.figures.items()):
         low, high = figure.interval or (None, None)
-        left_out = evaluation.videos_left_out_of_macro if name == "frame_auc_macro" else 0
         rows.append(
             {
                 "archive": archive,
@@ -80,7 +79,7 @@ def _rows(archive: str, checkpoint: str, evaluation: Evaluation) -> pa.Table:
                 "high": high,
                 "frames": evaluation.frames,
                 "videos": evaluation.videos,
-                "videos_left_out": left_out,
+                "videos_left_out": figure.videos_left_out,
                 "evaluated_at": now,
             }
         )

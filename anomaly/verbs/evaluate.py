@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from anomaly.checkpoints import Checkpoint
 from anomaly.datasets.labels import LabelSet, check_known, read_labels
 from anomaly.detectors import detectors
 from anomaly.errors import SpecError
-from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores
+from anomaly.evaluation.evaluate import Evaluation, evaluate_scores
 from anomaly.evaluation.results import record
-from anomaly.features.store import FeatureStore
-from anomaly.scores.tables import read_scores
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
 from anomaly.verbs.score import choose_checkpoint
+from anomaly.verbs.stored import sanity_scores, stored_scores
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
 
@@ -88,8 +85,12 @@ def evaluate(
             f"{sum(uri not in ledger for uri in labelled)} have no scores of {bundle.name!r}. "
             "Score them first: anomaly score."
         )
-    scores = _stored_scores(seen, bundle, wanted)
-    evaluation = evaluate_scores(scores, truth, seed=seed, sanity=_sanity(seen, bundle, wanted))
+    evaluation = evaluate_scores(
+        stored_scores(seen, bundle, wanted),
+        truth,
+        seed=seed,
+        sanity=sanity_scores(seen, bundle, wanted),
+    )
     record(seen.root, seen.archive, bundle.name, evaluation)
     return EvaluateSummary(
         archive=seen.archive,
@@ -107,45 +108,3 @@ def _trained_on(seen: Look, bundle: Checkpoint, truth: LabelSet) -> set[str]:
     learnt = {uri for uri, row in seen.rows.items() if row.content in contents}
     groups = {truth.group(uri) for uri in learnt} - {""}
     return learnt | {uri for uri in truth.videos if truth.group(uri) in groups}
-
-
-def _stored_scores(
-    seen: Look, bundle: Checkpoint, uris: Sequence[str]
-) -> dict[str, VideoScores]:
-    table = read_scores(
-        seen.root,
-        seen.archive,
-        bundle.name,
-        videos=uris,
-        columns=["video", "frame", "score"],
-    )
-    videos = table["video"].combine_chunks().dictionary_encode()
-    order = np.argsort(videos.indices.to_numpy(), kind="stable")
-    ends = np.cumsum(np.bincount(videos.indices.to_numpy(), minlength=len(videos.dictionary)))
-    frames = np.split(table["frame"].to_numpy()[order], ends[:-1])
-    scores = np.split(table["score"].to_numpy()[order], ends[:-1])
-    return {
-        uri: VideoScores(frame_N, score_N)
-        for uri, frame_N, score_N in zip(
-            videos.dictionary.to_pylist(), frames, scores, strict=True
-        )
-    }
-
-
-def _sanity(
-    seen: Look, bundle: Checkpoint, uris: Sequence[str]
-) -> dict[str, dict[str, VideoScores]]:
-    """Return the sanity rows that need pixels: how much the picture changes, and how bright it is."""
-    store = FeatureStore(seen.root)
-    recipe = next(iter(bundle.inputs.values()))
-    rows: dict[str, dict[str, VideoScores]] = {"frame_difference": {}, "brightness": {}}
-    for uri in uris:
-        group = store.open(recipe, seen.rows[uri].content or "")
-        if group is None:
-            return {}
-        index_T = group.index_T()
-        rows["frame_difference"][uri] = VideoScores(
-            index_T, group.difference_T().astype(np.float64)
-        )
-        rows["brightness"][uri] = VideoScores(index_T, group.brightness_T().astype(np.float64))
-    return rows

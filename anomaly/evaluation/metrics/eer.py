@@ -13,14 +13,19 @@ class EqualErrorRate(PooledMetric):
     """False-alarm rate at the threshold that misses as many abnormal frames; lower is better."""
 
     meaning = "rate of false alarms where it equals the rate of misses"
+    formula = (
+        "false-positive rate where it equals 1 - true-positive rate, linear between thresholds"
+    )
+    source = "UCSD protocol, Mahadevan et al., CVPR 2010"
+    lower_is_better = True
 
     @override
     def of_curve(self, curve: Curve) -> Floats:
-        false_RK, true_RK = curve.rates()
+        false_RK, true_RK = curve.rates()[:2]
         excess_RK = false_RK + true_RK - 1.0  # false alarms minus misses, grows from -1 to 1
-        above = np.argmax(excess_RK >= 0, axis=1)
-        rows = np.arange(len(excess_RK))
-        low_R, high_R = excess_RK[rows, above - 1], excess_RK[rows, above]
-        share_R = -low_R / (high_R - low_R)
-        before_R, after_R = false_RK[rows, above - 1], false_RK[rows, above]
-        return before_R + share_R * (after_R - before_R)
+        before_RK, gain_RK = excess_RK[:, :-1], np.diff(excess_RK)
+        share_RK = np.divide(
+            -before_RK, gain_RK, out=np.zeros_like(gain_RK), where=gain_RK > 0
+        ).clip(0, 1)
+        rate_R = (np.diff(false_RK) * share_RK).sum(axis=1)
+        return np.where(curve.true_R1[:, 0] > 0, rate_R, np.nan)

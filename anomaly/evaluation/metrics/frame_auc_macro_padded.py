@@ -7,13 +7,11 @@ with any scorer.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from typing_extensions import override
 
 from anomaly.evaluation.curves import Clip
-from anomaly.evaluation.metrics import PerClipMetric, clip_area
+from anomaly.evaluation.metrics import PerClipMetric
 
 
 class FrameAucMacroPadded(PerClipMetric):
@@ -23,10 +21,16 @@ class FrameAucMacroPadded(PerClipMetric):
         "mean over all videos of their AUC, padded with one frame of each class (as in papers)"
     )
 
+    formula = (
+        "as frame_auc_macro, over all videos, each with one normal frame of score 0 "
+        "and one abnormal frame of infinite score added"
+    )
+    source = "code of HF2-VAD (Liu et al., ICCV 2021) and AI-VAD (Reiss and Hoshen, 2022)"
+
     @override
     def of_clip(self, clip: Clip) -> float:
         if not len(clip.score_T):
             return float("nan")
         score_T = np.append(clip.score_T, [0.0, np.inf])
         abnormal_T = np.append(clip.abnormal_T, [False, True])
-        return clip_area(replace(clip, score_T=score_T, abnormal_T=abnormal_T))
+        return Clip(clip.video, score_T, abnormal_T).auc
