@@ -29,3 +29,7 @@ class Outcome:
     duration_seconds: float = 0.0
     """playing time of the video"""
     bytes_written: int = 0
+    frames_compared: int = 0
+    """frames that a second decoder was asked about"""
+    frames_disagreeing: int = 0
+    """those of them that it saw otherwise"""

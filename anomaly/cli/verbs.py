@@ -187,6 +187,7 @@ def extract(
     archive: ArchiveSpec,
     *,
     videos: tuple[str, ...],
+    cross_check: float,
     fan_out: FanOut,
     as_json: bool,
     **features: Any,
@@ -195,7 +196,9 @@ def extract(
     from anomaly.verbs.extract import extract as run
 
     recipes = _recipes(**features)
-    summary = run(root, archive, recipes, videos=videos, fan_out=fan_out).to_json()
+    summary = run(
+        root, archive, recipes, videos=videos, cross_check=cross_check, fan_out=fan_out
+    ).to_json()
     (screen.print_json if as_json else screen.print_facts)(summary)
     return _end(summary["troubled"])
 

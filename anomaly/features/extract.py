@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anomaly.errors import SpecError, StoreError, TransientError, VideoError
+from anomaly.errors import SpecError, TransientError, VideoError
 from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of, weights
 from anomaly.features.backbones import backbones
+from anomaly.features.cross_check import Agreement, is_drawn, second_opinion
 from anomaly.features.picture import Picture, PictureMeter
 from anomaly.features.resume import GoingOn
 from anomaly.features.store import FeatureGroup, FeatureStore, FeatureWriter, group_key
@@ -51,6 +52,7 @@ def extract_video(
     *,
     decoding: DecodeProcess | None = None,
     wait_seconds: float = WAIT_SECONDS,
+    cross_check: float = 0.0,
 ) -> Outcome:
     """Store the features of one video for each recipe, where they are missing.
 
@@ -63,6 +65,7 @@ def extract_video(
         decoding: the decode process to use; one is kept for each thread by default, and backbones are
             kept for the whole process, so that weights load once.
         wait_seconds: how long to wait while another process extracts the same video.
+        cross_check: share of the videos that a second decoder reads too, to compare.
 
     Returns:
         `ok`; `skipped`, all was there; `partial`, some frames could not be decoded; `quarantined`, the
@@ -79,6 +82,9 @@ def extract_video(
         with local_copy(file) as (path, content):
             groups, written = job.extract(recipes, path, content)
             outcome = _outcome(file, content, groups[0], written)
+            if written and is_drawn(content, cross_check):
+                opinion = second_opinion(groups[0], recipes[0], path, file.kind, job.decoding)
+                outcome = _with_opinion(outcome, opinion)
     except TransientError as error:
         code = getattr(error, "code", "transient")
         outcome = Outcome(uri=file.uri, status="failed", code=code, message=str(error))
@@ -248,6 +254,21 @@ def _outcome(file: VideoFile, content: str, group: FeatureGroup, written: int) -
         message = f"{lost} of {group.n_frames} frames could not be decoded."
         return replace(outcome, status="partial", code="frames_lost", message=message)
     return outcome
+
+
+def _with_opinion(outcome: Outcome, opinion: Agreement | None) -> Outcome:
+    if opinion is None:
+        return outcome
+    outcome = replace(
+        outcome, frames_compared=opinion.compared, frames_disagreeing=opinion.disagreeing
+    )
+    if opinion.is_good or outcome.status != "ok":
+        return outcome
+    message = (
+        f"{opinion.decoder} sees {opinion.disagreeing} of {opinion.compared} frames otherwise; the "
+        "features are those of the first decoder. Play the video to see which is right."
+    )
+    return replace(outcome, status="partial", code="decoders_disagree", message=message)
 
 
 def _bad(file: VideoFile, error: VideoError) -> Outcome:

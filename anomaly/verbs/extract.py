@@ -30,6 +30,8 @@ class ExtractJob:
     root: str
     file: VideoFile
     recipes: tuple[FeatureSpec, ...]
+    cross_check: float = 0.0
+    """share of videos that a second decoder reads too"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +83,24 @@ class ExtractSummary:
             "bytes_written": sum(outcome.bytes_written for outcome in self.outcomes),
             "seconds": round(self.seconds, 3),
             "forecast": self._against_forecast(),
+            "cross_check": self._cross_check(),
             **{s: counts[s] for s in ("ok", "skipped", "partial", "quarantined", "failed")},
             "troubled": [
                 {"video": o.uri, "status": o.status, "code": o.code, "message": o.message}
                 for o in self.troubled
             ],
+        }
+
+    def _cross_check(self) -> dict[str, int] | None:
+        """Return what second decoders saw; None where none was asked."""
+        checked = [outcome for outcome in self.outcomes if outcome.frames_compared]
+        if not checked:
+            return None
+        return {
+            "videos": len(checked),
+            "videos_disagreeing": sum(o.code == "decoders_disagree" for o in checked),
+            "frames": sum(o.frames_compared for o in checked),
+            "frames_disagreeing": sum(o.frames_disagreeing for o in checked),
         }
 
     def _against_forecast(self) -> dict[str, Any] | None:
@@ -139,19 +154,30 @@ def extract(
     recipes: Sequence[FeatureSpec],
     *,
     videos: Sequence[str] = (),
+    cross_check: float = 0.0,
     fan_out: FanOut,
 ) -> ExtractSummary:
-    """Extract the features of all (or the named) videos that the store does not hold yet."""
+    """Extract the features of all (or the named) videos that the store does not hold yet.
+
+    A second decoder reads the share `cross_check` of them too, to compare.
+    """
     seen = look(root, archive, check=lambda files: select(files, videos))
-    return extract_missing(seen, seen.chosen(videos), recipes, fan_out=fan_out)
+    return extract_missing(
+        seen, seen.chosen(videos), recipes, cross_check=cross_check, fan_out=fan_out
+    )
 
 
 def extract_missing(
-    seen: Look, files: Sequence[VideoFile], recipes: Sequence[FeatureSpec], *, fan_out: FanOut
+    seen: Look,
+    files: Sequence[VideoFile],
+    recipes: Sequence[FeatureSpec],
+    *,
+    cross_check: float = 0.0,
+    fan_out: FanOut,
 ) -> ExtractSummary:
     """Extract what is missing for `files`; quarantined ones are left alone."""
     begun = time.monotonic()
-    done, jobs = _deal(seen, files, recipes)
+    done, jobs = _deal(seen, files, recipes, cross_check)
     recorder = _Recorder(seen, recipes[0])
     outcomes = list(done)
     expected = known_forecast(seen, [job.file for job in jobs], recipes)
@@ -173,11 +199,13 @@ def extract_missing(
 
 def extract_job(job: ExtractJob) -> Outcome:
     """Extract one video, wherever this runs."""
-    return extract_video(open_root(job.root), job.file, job.recipes)
+    return extract_video(
+        open_root(job.root), job.file, job.recipes, cross_check=job.cross_check
+    )
 
 
 def _deal(
-    seen: Look, files: Sequence[VideoFile], recipes: Sequence[FeatureSpec]
+    seen: Look, files: Sequence[VideoFile], recipes: Sequence[FeatureSpec], cross_check: float
 ) -> tuple[list[Outcome], list[ExtractJob]]:
     """Say what is done (or hopeless) already, and make jobs of the rest."""
     store = FeatureStore(seen.root)
@@ -193,7 +221,10 @@ def _deal(
         elif row.content in stored:
             done.append(_skipped(file.uri, row.content or "", row.n_frames, row.frames_lost))
         else:
-            jobs.append(ExtractJob(root=seen.root.url, file=file, recipes=tuple(recipes)))
+            job = ExtractJob(
+                root=seen.root.url, file=file, recipes=tuple(recipes), cross_check=cross_check
+            )
+            jobs.append(job)
     return done, _largest_first(jobs)
 
 
