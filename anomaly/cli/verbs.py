@@ -178,10 +178,23 @@ def _recipes(
     from anomaly.features import recipe
 
     parameters = key_values(backbone_options)
-    return tuple(recipe(name, parameters, **pixels) for name in backbones)
+    named = backbones or detectors().get(DEFAULT).backbones
+    return tuple(recipe(name, parameters, **pixels) for name in named)
 
 
-@_verb(_videos, *_features, _workers)
+@_verb(
+    _videos,
+    *_features,
+    click.option(
+        "--cross-check",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        show_default="none",
+        metavar="SHARE",
+        help="share of the videos, drawn once and for all, that a second decoder reads too, to compare",
+    ),
+    _workers,
+)
 def extract(
     root: str,
     archive: ArchiveSpec,
@@ -207,7 +220,7 @@ def extract(
     _videos,
     click.option(
         "--detector",
-        default="knn",
+        default="default",
         show_default=True,
         metavar="NAME",
         help="see `anomaly list detectors`",
