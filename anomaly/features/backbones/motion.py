@@ -297,11 +297,16 @@ class CellMeter:
         half_before = before.half
         shake_2 = shake(flow_HW2, *slopes)
         if shake_2.any():
-            flow_HW2 = flow_HW2 - shake_2
             half_before = self._shifted(half_before, shake_2 / np.float32(2))
-        change = (self._view.half - half_before)[self._inside]
-        u, v = self._cv2.split(flow_HW2[self._inside])
-        self._fill(u / np.float32(gap_frames), v / np.float32(gap_frames), change, slopes)
+        change = self._view.half[self._inside] - half_before[self._inside]
+        # Axis by axis: NumPy is slow where the last axis is as short as two.
+        u, v = (
+            (plane - common) / np.float32(gap_frames)
+            for plane, common in zip(
+                self._cv2.split(flow_HW2[self._inside]), shake_2, strict=True
+            )
+        )
+        self._fill(u, v, change, slopes)
         return self._cells()
 
     def _look(self, gray: NDArray[np.uint8]) -> _View:
