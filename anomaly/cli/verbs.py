@@ -178,8 +178,7 @@ def _recipes(
     from anomaly.features import recipe
 
     parameters = key_values(backbone_options)
-    named = backbones or detectors().get(DEFAULT).backbones
-    return tuple(recipe(name, parameters, **pixels) for name in named)
+    return tuple(recipe(name, parameters, **pixels) for name in backbones)
 
 
 @_verb(
@@ -220,7 +219,7 @@ def extract(
     _videos,
     click.option(
         "--detector",
-        default="default",
+        default="knn",
         show_default=True,
         metavar="NAME",
         help="see `anomaly list detectors`",
