@@ -86,7 +86,8 @@ class Gaussian(Detector):
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
         for first_row, block in scored_blocks(bag, self.input, len(self.mean_D)):
-            standard_ND = (block.values_ND - self.mean_D) / self.scale_D
+            standard_ND = block.values_ND - self.mean_D
+            standard_ND /= self.scale_D
             distance_N = lengths_through(self.whitening_ED, standard_ND)
             yield WindowScores.of_cells(first_row, block, distance_N)
 

@@ -24,6 +24,7 @@ from anomaly.training.loop import (
     network_state,
     train,
 )
+from anomaly.training.parallel import is_first
 from anomaly.training.seeding import repeatable, seeded
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -89,9 +90,8 @@ def fit_network(
         tell,
     )
     curve = train(network, loss, items, held_out, training, run, order=order)
-    context.record(
-        context.resume_key, curve.to_json()
-    )  # a resumed run may have had nothing left to do
+    if is_first():  # once more, since a resumed run may have had nothing left to do
+        context.record(context.resume_key, curve.to_json())
     return network.eval()
 
 

@@ -80,7 +80,7 @@ def checked(block: FeatureBlock, bag: Bag, dimension: int | None = None) -> Feat
             f"Features of {bag.video!r} have {found} dimensions, expected {dimension} as in "
             "the videos that the detector learnt from. Use features of one recipe."
         )
-    values_ND = block.values_ND.astype(np.float32)
+    values_ND = block.values_ND.astype(np.float32, copy=False)
     if not np.isfinite(values_ND).all():
         raise StoreError(
             f"Features of {bag.video!r} are not finite between frames {block.index_T[0]} and "
