@@ -1,30 +1,19 @@
-"""The report: one HTML file with pictures, clips and timelines inside, that loads nothing else.
-
-Everything that comes from outside (file names above all) is escaped by the template engine, or stands
-in a JSON island in which `<` cannot occur; a Content-Security-Policy allows only our own script and
-style, by hash, and forbids every connection.
-"""
+"""The report: one HTML file with pictures, clips and timelines inside, that loads nothing else."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.resources import files
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from anomaly.errors import SpecError
 from anomaly.report import clip_span
 from anomaly.report.contents import Contents, ReportedEvent, gather
+from anomaly.report.page import asset, embed, fill, island
 from anomaly.storage import Root, quote
 
 PAGE_BYTES = 9_500_000
@@ -69,42 +58,25 @@ def render(
     contents = gather(
         root, archive, checkpoint, time_zone=time_zone, since=since, max_events=max_events
     )
-    embedded = _embed(root, contents.events, page_bytes)
+    embedded = embed(root, _wanted(contents.events), page_bytes)
     page = _page(contents, embedded, title or archive, now)
     key = f"reports/{quote(archive)}/{quote(checkpoint)}.html"
     root.publish(key, page.encode())
     return key
 
 
-def _embed(root: Root, events: Sequence[ReportedEvent], page_bytes: int) -> dict[str, str]:
-    """Return the objects that go into the page, base64 by key: pictures, then clips, by rank."""
+def _wanted(events: Sequence[ReportedEvent]) -> list[str | None]:
+    """Return the keys of what cards show: pictures, then clips, by rank."""
     pictures = ("picture_peak", "picture_start", "picture_stop")
     wanted = [event.row[name] for event in events for name in pictures]
-    wanted += [event.row["clip"] for event in events]
-    uses = Counter(key for key in wanted if key)
-    embedded: dict[str, str] = {}
-    left = page_bytes
-    for key, times in uses.items():
-        data = root.read(key)
-        if data is not None and times * len(data) * 4 // 3 <= left:
-            embedded[key] = base64.b64encode(data).decode()
-            left -= times * len(embedded[key])
-    return embedded
+    return [*wanted, *(event.row["clip"] for event in events)]
 
 
 def _page(contents: Contents, embedded: dict[str, str], title: str, now: datetime) -> str:
-    style, script = _asset("report.css"), _asset("report.js")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.lstrip_blocks = True
-    environment.filters |= {
-        "rarity": rarity,
-        "duration": duration,
-        "clock": _clock,
-        "utc": lambda time: time.astimezone(UTC),
-        "local": lambda time: time.astimezone(now.tzinfo).strftime("%a %d %b %Y, %H:%M"),
-    }
-    template = environment.from_string(_asset("report.html"))
-    return template.render(
+    return fill(
+        "report.html",
+        style=asset("report.css"),
+        script=asset("report.js"),
         contents=contents,
         title=title,
         now=now,
@@ -113,28 +85,7 @@ def _page(contents: Contents, embedded: dict[str, str], title: str, now: datetim
         unembedded=sum(
             1 for e in contents.events if e.row["clip"] and e.row["clip"] not in embedded
         ),
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        data=_island(_data(contents, embedded)),
-    )
-
-
-def _asset(name: str) -> str:
-    return files("anomaly.report").joinpath("assets", name).read_text("utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy: our own style and script by hash, pictures inline, no net."""
-
-    def digest(text: str) -> str:
-        return (
-            "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-        )
-
-    return (
-        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; "
-        "img-src data:; media-src blob:; base-uri 'none'; form-action 'none'"
+        data=island(_data(contents, embedded)),
     )
 
 
@@ -174,47 +125,3 @@ def _moments(event: ReportedEvent) -> tuple[float, float, float]:
 
 def _numbers(values_K: NDArray[np.float64]) -> list[float | None]:
     return [None if np.isnan(value) else round(float(value), 2) for value in values_K]
-
-
-def _island(data: dict[str, Any]) -> Markup:
-    """Return JSON that may stand inside a script element: no `<`, so no tag can begin or end in it."""
-    text = json.dumps(data, separators=(",", ":"))
-    escaped = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return Markup(escaped)  # noqa: S704 - escaped on the line above
-
-
-def rarity(one_in_days: float) -> str:
-    """Return in words how often normal video scores as high.
-
-    >>> rarity(0.25), rarity(3.2), rarity(2000)
-    ('about 4 a day', 'once in 3 days', 'once in 5 years')
-    """
-    if one_in_days < 0.75:
-        return f"about {1 / max(one_in_days, 1e-3):.0f} a day"
-    if one_in_days < 1.5:
-        return "once a day"
-    if one_in_days < 700:
-        return f"once in {one_in_days:.0f} days"
-    years = one_in_days / 365.25
-    return f"once in {years:.0f} years" if years < 100 else "less than once in 100 years"
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in words.
-
-    >>> duration(2.34), duration(75), duration(7260)
-    ('2.3 s', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def _clock(seconds: float) -> str:
-    """Return a moment of a video as h:mm:ss.s."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

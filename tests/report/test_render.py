@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from anomaly.catalog import Catalog, init_catalog
 from anomaly.errors import SpecError
 from anomaly.report import CLIP_SECONDS, clip_span
-from anomaly.report import render as module
-from anomaly.report.render import duration, rarity, render
+from anomaly.report import page as module
+from anomaly.report.page import duration, rarity
+from anomaly.report.render import render
 from anomaly.scores.tables import init_tables
 from anomaly.storage import open_root
 
@@ -232,7 +233,7 @@ def test_an_unknown_time_zone_is_refused(scanned: Any) -> None:
 
 @given(st.text())
 def test_no_text_can_end_the_data_island(text: str) -> None:
-    island = module._island({"video": text + "</script><!--"})
+    island = module.island({"video": text + "</script><!--"})
     assert "<" not in island
     assert json.loads(island) == {"video": text + "</script><!--"}
 
