@@ -53,6 +53,19 @@ def keep(path: Path) -> str:
     return digest
 
 
+def portable(named: str) -> str:
+    """Name a file of weights by its digest: where it lies on this machine changes no number.
+
+    `hub`, `random:<seed>` and `sha256:<digest>` stay as they are.
+
+    Raises:
+        SpecError: there is no such file, or the cache cannot be written.
+    """
+    if named == "hub" or named.startswith(("random:", DIGEST)):
+        return named
+    return keep(Path(named).expanduser())
+
+
 def kept(digest: str) -> Path:
     """Return where the cache has (or would have) the file with this digest."""
     return cache_folder("weights") / f"{digest.removeprefix(DIGEST)}.safetensors"

@@ -18,6 +18,7 @@ from anomaly.video import FrameBatch
 BUILDS: dict[str, list[dict[str, Any]]] = {
     "frames": [{"height": 32, "width": 48}, {"height": 16, "width": 16, "color": "rgb"}],
     "motion": [{}, {"stride": 2}, {"smoothing_seconds": 0.0}],
+    "timm_cells": [{"model": "test_efficientnet", "weights": "random:1"}],
     "timm_frames": [
         {"model": "test_efficientnet", "weights": "random:1", "batch_size": 4},
         {"model": "test_efficientnet", "weights": "random:1", "batch_size": 4, "grid": 3},

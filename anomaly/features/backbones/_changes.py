@@ -24,7 +24,8 @@ _EVIDENT_NOISES = 3.0
 """standard deviations of the averaged noise above which a change is evident"""
 _LEAST_CHANGE = 1.0
 """nor is a change of fewer levels, in a picture of even light"""
-_ROWS = 256
+_ROWS = 64
+"""of a block that is handed on: vectors of looks are long"""
 
 
 class Changed(NamedTuple):

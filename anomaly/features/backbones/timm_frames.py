@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -68,7 +67,7 @@ class TimmFrames(Backbone):
     parameters: TimmFramesParameters
 
     def __init__(self, parameters: TimmFramesParameters) -> None:
-        super().__init__(_portable(parameters))
+        super().__init__(replace(parameters, weights=weights.portable(parameters.weights)))
         if parameters.grid and parameters.layer != "pooled":
             raise SpecError("timm_frames: a grid has no logits; use layer='pooled', or grid=0.")
         if parameters.grid and parameters.crops != "center":
@@ -191,14 +190,6 @@ class TimmFrames(Backbone):
     @property
     def _feed(self) -> Feed:
         return self._network.feed
-
-
-def _portable(parameters: TimmFramesParameters) -> TimmFramesParameters:
-    """Name a file of weights by its digest: where it lies on this machine changes no number."""
-    named = parameters.weights
-    if named == "hub" or named.startswith(("random:", weights.DIGEST)):
-        return parameters
-    return replace(parameters, weights=weights.keep(Path(named).expanduser()))
 
 
 def _square(
