@@ -226,3 +226,66 @@ def test_a_damaged_weight_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(SpecError, match="do not fit"):
         recipe("timm_frames", {"model": "resnet18", "weights": str(tmp_path / "w.safetensors")})
+
+
+SMALL_MAXVIT = {"depths": [1, 1, 1, 1], "embed_dim": [32, 32, 32, 64], "head_hidden_size": 64}
+
+
+def test_the_hidden_layer_of_maxvits_head_squashes_logits_alone() -> None:
+    """`pooled` is the normalised mean of the last map, not what tanh makes of it."""
+    import torch
+
+    small = {"model": "maxvit_tiny_tf_224", "model_args": SMALL_MAXVIT}
+    pooled, logits = build(**small), build(**small, layer="logits")
+    frames = pictures(1, 236, 236)
+    found = vectors(pooled, frames)
+    with torch.inference_mode():
+        batch = pooled.describer.prepare(torch.from_numpy(pooled.crops(frames)))
+        mean = pooled.describer.maps(batch).mean((2, 3))
+        plain = logits.describer.network(batch)
+    expected = torch.nn.functional.layer_norm(mean, mean.shape[1:], eps=1e-5)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-4)
+    assert np.abs(found).max() > 1
+    np.testing.assert_allclose(vectors(logits, frames), plain.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_ten_crops_are_corners_middle_and_their_mirror_images() -> None:
+    backbone = build(model="test_resnet", crops="ten", batch_size=1)
+    side = backbone._feed.side
+    frame = pictures(1, side + 10, side + 40)
+    crops = backbone.crops(frame)
+    assert crops.shape == (10, side, side, 3)
+    np.testing.assert_array_equal(crops[0], frame[0, :side, :side])
+    np.testing.assert_array_equal(crops[3], frame[0, 10:, 40:])
+    np.testing.assert_array_equal(crops[4], build(model="test_resnet").crops(frame)[0])
+    np.testing.assert_array_equal(crops[5:], crops[:5, :, ::-1])
+    batch = FrameBatch(frame, np.array([0]), np.array([0.0]))
+    block = concatenate(list(backbone.extract([batch])))
+    assert (block.grid, len(block.values_ND)) == ((2, 5), 10)
+    middle = vectors(build(model="test_resnet"), frame)[0]
+    np.testing.assert_allclose(block.values_ND[4], middle, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "dimension"),
+    [
+        ("coatnet_0_rw_224", 224, 768),
+        ("convnext_tiny", 224, 768),
+        ("maxvit_tiny_tf_224", 224, 512),
+        ("mobileone_s0", 224, 1024),
+        ("poolformer_s12", 224, 512),
+        ("repvgg_a0", 224, 1280),
+        ("resnet50", 224, 2048),
+        ("inception_v3", 299, 2048),
+    ],
+)
+def test_published_pipelines_find_their_networks(model: str, side: int, dimension: int) -> None:
+    """The six of Rahmani and Soleimani, and two of Ullah's; his VGG-19 is as large as all of them."""
+    backbone = build(model=model, batch_size=1)
+    assert backbone._feed.side == side
+    frame = pictures(1, side, side)
+    found = vectors(backbone, frame)
+    assert found.shape == (1, dimension)
+    assert np.isfinite(found).all()
+    cells = vectors(build(model=model, grid=2), frame)
+    assert cells.shape == (1, 4, backbone.describer.network.num_features)
