@@ -170,6 +170,6 @@ def bag_cross_entropy(scores_B: Tensor) -> Tensor:
 def expect(scores: Tensor, value: float) -> Tensor:
     """Return the mean cross-entropy of scores in [0, 1] that should all be `value`."""
     # Of halved precision, 1 - score would be rounded to 0.
-    with torch.autocast(scores.device.type, enabled=False):
+    with torch.autocast(scores.device.type, torch.bfloat16, enabled=False):
         full = scores.float() if scores.dtype == torch.bfloat16 else scores
         return nn.functional.binary_cross_entropy(full, torch.full_like(full, value))

@@ -407,3 +407,31 @@ def test_batches_hold_as_many_normal_as_abnormal_videos_and_forget_none_of_the_l
 
 def test_top_mean_averages_the_highest():
     assert top_mean(torch.tensor([[1.0, 5.0, 3.0]]), 2).tolist() == [4.0]
+
+
+def test_losses_stay_on_the_device_of_their_network():
+    """Shown with tensors that have a device and no data: any that was left on the CPU is refused."""
+    detector = build("mil_ranking", segments=16, synthesis=1.0)
+    network = detector.make_network(6).to("meta")
+    batch, classes = torch.randn(4, 16, 6, device="meta"), torch.tensor([0, 0, 1, 2]).to("meta")
+    detector._whole_loss(network, batch, classes).backward()
+    assert {part.grad.device.type for part in network.parameters()} == {"meta"}
+    experts = torch.rand(4, 16, 3, device="meta")
+    own = gs_moe.of_expert(experts, classes)
+    assert gs_moe.splat(own, peaks=2, width=1.0).device.type == "meta"
+    logits = torch.randn(4, 16, 3, device="meta")
+    weights = class_weights(np.array([[0, 1, 2]]), 3)
+    found = cross_entropy(weights.to("meta"), lambda _rows: logits, batch, own.long())
+    assert found.device.type == "meta"
+
+
+@pytest.mark.parametrize("name", ["mil_ranking", "rtfm", "bn_wvad", "ur_dmu", "gs_moe"])
+def test_losses_are_finite_in_mixed_precision(name):
+    detector = build(name, segments=16, synthesis=1.0)
+    network = detector.make_network(6)
+    batch = seeded(4, 16, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = detector._whole_loss(network, batch, torch.tensor([0, 0, 1, 2]))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(part.grad).all() for part in network.parameters())
