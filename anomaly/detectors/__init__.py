@@ -111,6 +111,8 @@ class Detector(ABC):
     signal: ClassVar[str] = "features: vectors or cells of a grid, one row a frame"
     """what the detector reads"""
     published: ClassVar[tuple[Published, ...]] = ()
+    reads: ClassVar[Literal["features", "pixels"]] = "features"
+    """pixels: it wants the backbone `frames`"""
 
     def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
         self.parameters = parameters
@@ -167,6 +169,10 @@ class Detector(ABC):
     def support_rows(self) -> int:
         """How many rows to either side a row's score may depend on."""
         return 0
+
+    def grid(self, bag: Bag, name: str) -> tuple[int, int] | None:
+        """Return rows and columns of the cells that it tells of for one input of a video."""
+        return bag.sources[name].grid
 
     def trainable(self, dimension: int) -> int | None:
         """Return how many numbers the network for vectors of this length learns; None: there is none."""

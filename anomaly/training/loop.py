@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -49,8 +50,8 @@ class TrainingSpec:
     """stop after so many epochs without a new best on the held-out videos"""
     batch: Annotated[int, Field(ge=1)] = 64
     """items in a batch"""
-    optimiser: Literal["adamw", "adam", "adagrad"] = "adamw"
-    """how steps are made of gradients"""
+    optimiser: Literal["adamw", "adam", "adagrad", "adadelta", "nesterov"] = "adamw"
+    """how steps are made of gradients; nesterov: plain steps with Nesterov's momentum of 0.9"""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """of the optimiser"""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -105,6 +106,8 @@ _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "adagrad": torch.optim.Adagrad,
+    "adadelta": torch.optim.Adadelta,
+    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
 
 

@@ -18,7 +18,9 @@ from anomaly.storage import open_root
 from anomaly.video import PixelSpec
 from anomaly.windows.bags import Bag, MemorySource
 
-ONE_CLASS = [n for n in detectors().names() if detectors().get(n).supervision == "one_class"]
+OF_FEATURES = [n for n in detectors().names() if detectors().get(n).reads == "features"]
+"""those of pictures have a suite of their own: `test_pixel_detectors.py`"""
+ONE_CLASS = [n for n in OF_FEATURES if detectors().get(n).supervision == "one_class"]
 TAUGHT = [n for n in detectors().names() if detectors().get(n).supervision in LABELLED]
 NAMES = [*ONE_CLASS, *TAUGHT]
 SMALL = {"segments": 10, "snippet_rows": 2, "hidden": 32}
