@@ -12,7 +12,6 @@ import hashlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from anomaly.errors import SpecError, VideoError
 from anomaly.features import FeatureSpec
 from anomaly.features.store import FeatureGroup
 from anomaly.video.decode import DecodeProcess, FrameStream, Kind
+from anomaly.video.remote import Source
 
 _SECOND = {"pyav": "decord", "decord": "pyav"}
 _BRIGHTNESS_LEVELS = 1.5
@@ -53,7 +53,7 @@ def is_drawn(content: str, share: float) -> bool:
 
 
 def second_opinion(
-    group: FeatureGroup, recipe: FeatureSpec, path: Path, kind: Kind, decoding: DecodeProcess
+    group: FeatureGroup, recipe: FeatureSpec, path: Source, kind: Kind, decoding: DecodeProcess
 ) -> Agreement | None:
     """Read a video with a second decoder and compare; None where there is no second one that can."""
     second = _SECOND.get(group.attributes["decoder"])

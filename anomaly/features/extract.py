@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from anomaly.errors import SpecError, TransientError, VideoError
 from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of, weights
@@ -29,6 +28,7 @@ from anomaly.storage import Root
 from anomaly.video import FrameBatch, VideoFile
 from anomaly.video.archive import unchanged
 from anomaly.video.decode import DecodeProcess, FrameStream
+from anomaly.video.remote import Source
 from anomaly.video.spool import local_copy
 
 WAIT_SECONDS = 600.0
@@ -101,7 +101,7 @@ class _Job:
     wait_seconds: float
 
     def extract(
-        self, recipes: Sequence[FeatureSpec], path: Path, content: str
+        self, recipes: Sequence[FeatureSpec], path: Source, content: str
     ) -> tuple[list[FeatureGroup], int]:
         """Return the stored features of each recipe, and how many bytes were written for them now."""
         give_up = time.monotonic() + self.wait_seconds
@@ -121,7 +121,7 @@ class _Job:
                 )
             time.sleep(_POLL_SECONDS)
 
-    def _extract_ours(self, recipes: Sequence[FeatureSpec], path: Path, content: str) -> int:
+    def _extract_ours(self, recipes: Sequence[FeatureSpec], path: Source, content: str) -> int:
         """Extract those that no other process is at; return the bytes written."""
         with contextlib.ExitStack() as leases:
             ours = [
@@ -138,7 +138,7 @@ class _Job:
             return sum(self.store.root.size(group.key) for group in groups)
 
     def _decode(
-        self, recipes: Sequence[FeatureSpec], path: Path, content: str
+        self, recipes: Sequence[FeatureSpec], path: Source, content: str
     ) -> list[FeatureGroup]:
         """Extract recipes that want the same pixels: the video is decoded once for all of them."""
         for recipe in recipes:

@@ -30,6 +30,7 @@ from anomaly.storage import Root, open_root, quote
 from anomaly.verbs.look import Look
 from anomaly.video import DecodeReport, FrameBatch, PixelSpec, VideoFile
 from anomaly.video.decode import DecodeProcess, FrameStream, Kind
+from anomaly.video.remote import Source
 
 CALIBRATION_SECONDS = 15.0
 """after so long no further file is begun; a file that is under way then ends in a few seconds more"""
@@ -316,7 +317,7 @@ class _Stopwatch(DecodeProcess):
     @override
     def frames(
         self,
-        path: Path,
+        path: Source,
         kind: Kind,
         pixels: PixelSpec,
         *,

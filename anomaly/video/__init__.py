@@ -25,7 +25,8 @@ class ArchiveSpec:
     """Where videos come from and how their names are read."""
 
     root: str
-    """folder, glob, list file (.txt, .csv, .parquet), or s3:// prefix"""
+    """folder, glob, list file (.txt, .csv, .parquet; of paths, s3:// and https:// urls), tar file or glob
+    of them, or s3:// prefix"""
     name: str = ""
     """name in tables; empty: the last part of the root"""
     pattern: str = ""
@@ -50,7 +51,7 @@ class VideoFile:
     uri: str
     """path relative to the archive's root, with forward slashes"""
     location: str
-    """where to open it: an absolute local path, or an s3:// url"""
+    """where to open it: an absolute local path, an s3:// or https:// url, or a place in a tar file"""
     bytes: int
     modified: str
     """mtime in nanoseconds, or an etag; with `uri` and `bytes` it decides what is new"""

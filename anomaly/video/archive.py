@@ -19,9 +19,12 @@ from anomaly.video.listing import (
     list_file,
     list_folder,
     list_s3,
+    list_tar,
     look,
     matcher,
 )
+from anomaly.video.remote import is_remote
+from anomaly.video.tar import is_tar
 
 DEFAULT_CAMERA = "default"
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
@@ -90,6 +93,8 @@ def _listed(spec: ArchiveSpec, own_root: str, options: Mapping[str, Any]) -> Ite
     base, pattern = _split_glob(spec.root)
     excludes = Excludes(spec.exclude)
     path = Path(base).expanduser().absolute()
+    if is_tar(pattern or base) and (pattern or path.is_file() or is_remote(base)):
+        return _in_tars(base, pattern, options)
     if base.startswith("s3://"):
         found = list_s3(base, excludes, own_root=own_root, options=options)
     elif path.is_dir():
@@ -105,6 +110,16 @@ def _listed(spec: ArchiveSpec, own_root: str, options: Mapping[str, Any]) -> Ite
 
     wanted = re.compile(glob_translate(pattern))
     return (video for video in found if wanted.match(video.uri))
+
+
+def _in_tars(base: str, pattern: str, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield the videos in one tar file, or in all of a folder that match a glob."""
+    if not pattern:
+        yield from list_tar(base, "", options)
+        return
+    folder = Path(base).expanduser().absolute()
+    for tar in sorted(folder.glob(pattern)):
+        yield from list_tar(str(tar), f"{tar.relative_to(folder).as_posix()}/", options)
 
 
 def _split_glob(root: str) -> tuple[str, str]:
@@ -124,7 +139,7 @@ def _no_root(root: str, path: Path) -> SpecError:
             f"({', '.join(sorted(LIST_SUFFIXES))})."
         )
     return SpecError(
-        f"Archive {root!r} does not exist; expected a folder, glob, list file or s3:// prefix."
+        f"Archive {root!r} does not exist; expected a folder, glob, list file, tar file or s3:// prefix."
     )
 
 

@@ -25,7 +25,6 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self, TypeVar
 
@@ -35,6 +34,7 @@ from anomaly.errors import AnomalyError, SpecError, StoreError, TransientError, 
 from anomaly.spec import from_dict, to_dict
 from anomaly.video import DecodeReport, FrameBatch, PixelSpec, Video
 from anomaly.video.decoders import decoders
+from anomaly.video.remote import Remote, Source
 from anomaly.video.wire import ConnectionEndedError, receive, receive_batch, send
 
 T = TypeVar("T")
@@ -166,13 +166,13 @@ class DecodeProcess:
         """Process id of the child; None when none runs."""
         return None if self._child is None else self._child.process.pid
 
-    def probe(self, path: Path, kind: Kind = "file") -> Video:
+    def probe(self, path: Source, kind: Kind = "file") -> Video:
         """Return the facts of a video.
 
         Raises:
             VideoError: the file cannot be opened or holds no picture; `hang` or `crash` when PyAV does.
         """
-        request = {"verb": "probe", "path": str(path), "kind": kind}
+        request = {"verb": "probe", **_named(path), "kind": kind}
         video = None
         for header, _ in self._answers(request, "pyav"):
             video = from_dict(Video, header["video"])
@@ -182,7 +182,7 @@ class DecodeProcess:
 
     def decode(
         self,
-        path: Path,
+        path: Source,
         kind: Kind,
         pixels: PixelSpec,
         read: Callable[[FrameStream], T],
@@ -218,7 +218,7 @@ class DecodeProcess:
 
     def frames(
         self,
-        path: Path,
+        path: Source,
         kind: Kind,
         pixels: PixelSpec,
         *,
@@ -229,7 +229,7 @@ class DecodeProcess:
         """Return the frames of a video as one decoder reads them, without a second try.
 
         Args:
-            path: local file or folder.
+            path: local file or folder, or a remote file.
             kind: a folder of images is read by `images`, whatever `decoder` says.
             pixels: what is handed out.
             decoder: name of a file in `video/decoders`.
@@ -244,11 +244,11 @@ class DecodeProcess:
         return FrameStream(self._batches(path, pixels, name, batch, restarts), name)
 
     def _batches(
-        self, path: Path, pixels: PixelSpec, decoder: str, batch: int, restarts: int
+        self, path: Source, pixels: PixelSpec, decoder: str, batch: int, restarts: int
     ) -> Generator[FrameBatch | DecodeReport]:
         request = {
             "verb": "frames",
-            "path": str(path),
+            **_named(path),
             "pixels": to_dict(pixels),
             "decoder": decoder,
             "batch": batch,
@@ -288,6 +288,8 @@ class DecodeProcess:
                 if header["kind"] != "beat":
                     yield header, frames
         except TimeoutError as error:
+            if request["remote"] is not None:
+                raise TransientError(f"{request['path']} gave no bytes for long.") from error
             seconds = f"{self.timeout_seconds:g} s"
             message = f"{decoder} showed no progress for {seconds} in {request['path']} and was killed."
             raise DecoderDied("hang", message, _other(decoder)) from error
@@ -399,6 +401,11 @@ def _other(decoder: str) -> str:
     """Return the decoder that reads a video once more: another one, where one is installed."""
     other = _OTHER_DECODER.get(decoder, decoder)
     return other if other != "decord" or importlib.util.find_spec("decord") else decoder
+
+
+def _named(path: Source) -> dict[str, Any]:
+    remote = dict(path.options) if isinstance(path, Remote) else None
+    return {"path": str(path), "remote": remote}
 
 
 def _too_slow(decoder: str, path: str, budget_seconds: float) -> DecoderDied:

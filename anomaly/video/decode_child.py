@@ -22,6 +22,7 @@ from anomaly.video import PixelSpec
 from anomaly.video.decoders import decoders
 from anomaly.video.golden import check_decoder
 from anomaly.video.probe import probe
+from anomaly.video.remote import Remote
 from anomaly.video.wire import ConnectionEndedError, receive, send, send_batch
 
 _BEAT_SECONDS = 0.25
@@ -65,7 +66,8 @@ def _send_answers(answers: queue.Queue[Callable[[], None]]) -> None:
 def _serve(
     request: dict[str, Any], connection: socket.socket, answers: queue.Queue[Callable[[], None]]
 ) -> None:
-    path = Path(request["path"])
+    remote = request["remote"]
+    path = Path(request["path"]) if remote is None else Remote(request["path"], remote)
     if request["verb"] == "probe":
         video = to_dict(probe(path, request["kind"]))
         answers.put(lambda: send(connection, {"kind": "video", "video": video}))

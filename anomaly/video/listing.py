@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from anomaly.errors import SpecError, TransientError
 from anomaly.video.content import is_numbered_image
+from anomaly.video.remote import is_remote, is_web, open_remote, web_facts
+from anomaly.video.tar import is_tar, member_at, members
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -197,7 +200,7 @@ def find_s3(
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        listed = open_s3(options).find(url, maxdepth=max_depth, detail=True)
+        listed = open_remote(url, options).find(url, maxdepth=max_depth, detail=True)
     except FileNotFoundError as error:
         raise SpecError(
             f"{url} does not exist; expected a bucket and prefix that do."
@@ -211,17 +214,11 @@ def find_s3(
     }
 
 
-def open_s3(options: Mapping[str, Any]) -> Any:
-    """Return s3fs with the default credential chain, remembering no listing."""
-    import fsspec
-
-    return fsspec.filesystem("s3", **{"use_listings_cache": False, **options})
-
-
 def list_file(path: Path, options: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield the videos that a list names, one path or s3:// url a line or row.
+    """Yield the videos that a list names, one path, s3:// or https:// url a line or row.
 
-    Relative paths start at the list's own folder. An entry that does not exist has 0 bytes.
+    A tar file stands for the videos in it. Relative paths start at the
+    list's own folder. An entry that does not exist has 0 bytes.
 
     Raises:
         SpecError: the list cannot be read, or has none of the columns video, uri, path.
@@ -232,18 +229,39 @@ def list_file(path: Path, options: Mapping[str, Any]) -> Iterator[Found]:
         if line in seen:
             continue
         seen.add(line)
-        if line.startswith("s3://"):
-            uri, location = line.removeprefix("s3://"), line
+        if is_remote(line):
+            parts = urlsplit(
+                line
+            )  # what follows a question mark may be a secret: no part of names
+            uri, location = f"{parts.netloc}{parts.path}", line
         else:
             place = path.parent / line
             inside = place.is_relative_to(path.parent)
             uri = (place.relative_to(path.parent) if inside else place).as_posix().lstrip("/")
             location = str(place)
-        kind: Literal["file", "frames"] = (
-            "file" if is_video(PurePosixPath(line).name) else "frames"
-        )
+        if is_tar(uri):
+            yield from list_tar(location, f"{uri}/", options)
+            continue
+        is_file = is_video(PurePosixPath(uri).name) or is_web(location)
+        kind: Literal["file", "frames"] = "file" if is_file else "frames"
         found = look(uri, location, kind, options)
         yield found or Found(uri, location, 0, "missing", kind)
+
+
+def list_tar(location: str, prefix: str, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield the videos in a tar file; each is new when the tar has changed.
+
+    Raises:
+        SpecError: it is missing, or no tar file that can be read.
+        TransientError: the file system or server failed to answer.
+    """
+    tar = look("", location, "file", options)
+    if tar is None:
+        raise SpecError(f"Tar file {location} does not exist.")
+    for name, member in members(location, options):
+        if is_video(PurePosixPath(name).name):
+            changed = f"{tar.modified}:{member.offset}"
+            yield Found(f"{prefix}{name}", member.location, member.bytes, changed)
 
 
 def look(
@@ -254,6 +272,13 @@ def look(
     Raises:
         TransientError: the file system or object store failed to answer.
     """
+    if (member := member_at(location)) is not None:
+        tar = look("", member.tar, "file", options)
+        changed = "" if tar is None else f"{tar.modified}:{member.offset}"
+        return None if tar is None else Found(uri, location, member.bytes, changed)
+    if is_web(location):
+        facts = web_facts(location)
+        return None if facts is None else Found(uri, location, *facts)
     if location.startswith("s3://"):
         keys = find_s3(location, options, max_depth=1)
         named = [(PurePosixPath(key).name, *facts) for key, facts in keys.items()]

@@ -15,11 +15,12 @@ from typing import Any, Literal
 from anomaly.errors import VideoError
 from anomaly.video import Video
 from anomaly.video.content import empty, vanished
+from anomaly.video.remote import Remote, Source
 
 _PACKETS_TO_FIRST_FRAME = 250
 
 
-def probe(path: Path, kind: Literal["file", "frames"] = "file") -> Video:
+def probe(path: Source, kind: Literal["file", "frames"] = "file") -> Video:
     """Return the facts of a video; `n_frames` is what the header says, which may be nothing or wrong.
 
     Height and width are those of the stored picture, before `rotation` is applied.
@@ -30,7 +31,7 @@ def probe(path: Path, kind: Literal["file", "frames"] = "file") -> Video:
     if kind == "frames":
         from anomaly.video.decoders.images import probe_images
 
-        return probe_images(path)
+        return probe_images(Path(str(path)))
     with opened(path) as (container, stream):
         first_packets = itertools.islice(packets(container, stream), _PACKETS_TO_FIRST_FRAME)
         for packet in itertools.chain(first_packets, [None]):
@@ -58,7 +59,7 @@ def clockwise(frame: Any) -> int:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+def opened(path: Source) -> Iterator[tuple[Any, Any]]:
     """Open a video and yield (container, stream): its first video stream that is no cover picture.
 
     One thread decodes, and each frame's `opaque` is that of the packet it came from.
@@ -96,13 +97,14 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         container.close()
 
 
-def _open(path: Path) -> Any:
+def _open(path: Source) -> Any:
     import av
 
     try:
-        if path.is_file() and path.stat().st_size == 0:
+        if isinstance(path, Path) and path.is_file() and path.stat().st_size == 0:
             raise empty(str(path))
-        return av.open(str(path), mode="r", metadata_errors="replace")
+        file = path.open() if isinstance(path, Remote) else str(path)
+        return av.open(file, mode="r", metadata_errors="replace")
     except FileNotFoundError as error:
         raise vanished(str(path)) from error
     except (av.FFmpegError, OSError) as error:
@@ -144,7 +146,7 @@ def decoded(stream: Any, packet: Any) -> list[Any] | None:
         return None
 
 
-def no_frame(path: Path) -> VideoError:
+def no_frame(path: Source) -> VideoError:
     """Return the error for a file that opens and out of which no picture came."""
     with opened(path) as (container, stream):
         first = next(packets(container, stream), None)

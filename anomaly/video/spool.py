@@ -1,18 +1,20 @@
 """A local copy of a video for the time it is decoded, and its content hash.
 
-Local files stay where they are and are read once for the hash. Objects of S3 are read once: hashed on their
-way into a temporary file that is gone afterwards.
+Local files stay where they are and are read once for the hash. Objects of S3, files of web servers and
+members of tar files are read once: hashed on their way into a temporary file that is gone afterwards. What
+is too large for that is read by ranges, and its content is what the store or server says of it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from anomaly.errors import TransientError, VideoError
+from anomaly.errors import VideoError
 from anomaly.video import VideoFile
 from anomaly.video.content import (
     ContentHash,
@@ -22,9 +24,12 @@ from anomaly.video.content import (
     natural_key,
     vanished,
 )
-from anomaly.video.listing import open_s3
+from anomaly.video.remote import Remote, Source, is_remote, open_remote, translated_errors
+from anomaly.video.tar import Member, member_at, opened
 
 SPOOL_BYTES = 20 * 2**30
+_LEFT_FREE_BYTES = 2**28
+"""what copies leave free where they lie"""
 _CHUNK_BYTES = 8 * 2**20
 
 
@@ -35,12 +40,14 @@ def local_copy(
     spool_bytes: int = SPOOL_BYTES,
     folder: Path | None = None,
     storage_options: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[Path, str]]:
+) -> Iterator[tuple[Source, str]]:
     """Yield where the video can be read, a file or a folder of images, and its content hash.
+
+    The content of a file that is read by ranges begins with `etag-`.
 
     Args:
         file: the video.
-        spool_bytes: the largest object that is copied.
+        spool_bytes: the largest object that is copied, if there is so much room.
         folder: where copies are made; the system's folder for temporary files by default.
         storage_options: for s3fs; credentials come from the default chain.
 
@@ -48,37 +55,50 @@ def local_copy(
         VideoError: `vanished`, `empty`, `unreadable` (no permission) or `too_large` for the spool.
         TransientError: the disk or the object store failed to answer.
     """
-    if not file.location.startswith("s3://"):
+    options = storage_options or {}
+    member = member_at(file.location)
+    if member is None and not is_remote(file.location):
         path = Path(file.location)
         yield path, content_of(path, file.kind)
         return
-    if file.bytes > spool_bytes:
-        raise VideoError(
-            "too_large",
-            f"{file.location} has {file.bytes:,} bytes, more than the {spool_bytes:,} that the spool "
-            "takes; give it more, or mount the bucket and name the mount as archive.",
-        )
     with tempfile.TemporaryDirectory(prefix="anomaly-spool-", dir=folder) as spool:
-        yield _fetch(file, Path(spool), open_s3(storage_options or {}))
-
-
-def _fetch(file: VideoFile, spool: Path, fs: Any) -> tuple[Path, str]:
-    """Copy a video from S3 into a folder and return the copy and its content hash."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    digest = ContentHash()
-    try:
-        if file.kind == "frames":
-            path, total = spool, _fetch_images(file, spool, fs, digest)
+        room_bytes = min(spool_bytes, shutil.disk_usage(spool).free - _LEFT_FREE_BYTES)
+        if file.bytes <= room_bytes:
+            yield _fetch(file, Path(spool), options)
+        elif member is None and file.kind == "file" and file.modified != "unknown":
+            yield Remote(file.location, options), _content_by_etag(file)
         else:
-            path = spool / PurePosixPath(file.location).name
-            total = _fetch_object(file.location, path, fs, digest)
-    except FileNotFoundError as error:
-        raise vanished(file.location) from error
-    except PermissionError as error:
-        raise VideoError("unreadable", f"{file.location} may not be read: {error}.") from error
-    except (OSError, BotoCoreError, ClientError) as error:
-        raise TransientError(f"{file.location} could not be copied: {error}.") from error
+            raise VideoError(
+                "too_large",
+                f"{file.location} has {file.bytes:,} bytes, more than the {max(0, room_bytes):,} that the "
+                "spool takes, and cannot be read by ranges; give the folder for temporary files more room.",
+            )
+
+
+def _content_by_etag(file: VideoFile) -> str:
+    digest = ContentHash()
+    digest.update(f"{file.bytes} {file.modified}".encode())
+    return f"etag-{digest.hexdigest()}"
+
+
+def _fetch(file: VideoFile, spool: Path, options: Mapping[str, Any]) -> tuple[Path, str]:
+    """Copy a video into a folder and return the copy and its content hash."""
+    digest = ContentHash()
+    path = spool / PurePosixPath(file.uri).name
+    with translated_errors(file.location):
+        try:
+            if (member := member_at(file.location)) is not None:
+                total = _fetch_member(member, path, options, digest)
+            elif file.kind == "frames":
+                fs = open_remote(file.location, options)
+                path, total = spool, _fetch_images(file, spool, fs, digest)
+            else:
+                fs = open_remote(file.location, options)
+                total = _fetch_object(file.location, path, fs, digest)
+        except PermissionError as error:
+            raise VideoError(
+                "unreadable", f"{file.location} may not be read: {error}."
+            ) from error
     if total == 0:
         raise empty(file.location)
     return path, digest.hexdigest()
@@ -96,6 +116,19 @@ def _fetch_images(file: VideoFile, spool: Path, fs: Any, digest: ContentHash) ->
         digest.start_image(name, size_bytes)
         total += _fetch_object(key, spool / name, fs, digest)
     return total
+
+
+def _fetch_member(
+    member: Member, path: Path, options: Mapping[str, Any], digest: ContentHash
+) -> int:
+    left = member.bytes
+    with opened(member.tar, options) as source, path.open("wb") as copy:
+        source.seek(member.offset)
+        while left and (data := source.read(min(left, _CHUNK_BYTES))):
+            digest.update(data)
+            copy.write(data)
+            left -= len(data)
+    return member.bytes - left
 
 
 def _fetch_object(key: str, path: Path, fs: Any, digest: ContentHash) -> int:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anomaly.errors import VideoError
 from anomaly.registry import Registry
 from anomaly.video import DecodeReport, FrameBatch, PixelSpec, Video
+from anomaly.video.remote import Source
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ class Decoder(ABC):
         self.duration_seconds = 0.0
 
     @abstractmethod
-    def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
+    def pictures(self, path: Source, pixels: PixelSpec) -> Iterator[Picture]:
         """Yield every picture that `pixels` asks for, index growing, all of one size.
 
         Raises:
             VideoError: the file cannot be opened, or ends without a picture.
         """
 
-    def frames(self, path: Path, pixels: PixelSpec, batch: int) -> Iterator[FrameBatch]:
+    def frames(self, path: Source, pixels: PixelSpec, batch: int) -> Iterator[FrameBatch]:
         """Yield the pictures `batch` at a time; the last batch may be shorter.
 
         Raises:

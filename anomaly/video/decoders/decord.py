@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -16,6 +15,7 @@ from typing_extensions import override
 from anomaly.errors import SpecError, VideoError
 from anomaly.video import PixelSpec, Video
 from anomaly.video.decoders import Decoder, Picture, scaled
+from anomaly.video.remote import Remote, Source
 
 
 class DecordDecoder(Decoder):
@@ -24,7 +24,7 @@ class DecordDecoder(Decoder):
     name = "decord"
 
     @override
-    def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
+    def pictures(self, path: Source, pixels: PixelSpec) -> Iterator[Picture]:
         reader = _open(path)
         self.beat()
         self.n_frames = len(reader)
@@ -41,7 +41,7 @@ class DecordDecoder(Decoder):
                 seconds = float(times_T2[index, 0] - times_T2[0, 0])
                 yield Picture(scaled(rgb_HWC, pixels, size), index, seconds)
 
-    def _next(self, reader: Any, path: Path) -> Any:
+    def _next(self, reader: Any, path: Source) -> Any:
         from decord import DECORDError
 
         self.beat()
@@ -53,7 +53,9 @@ class DecordDecoder(Decoder):
             ) from error
 
 
-def _open(path: Path) -> Any:
+def _open(path: Source) -> Any:
+    if isinstance(path, Remote):
+        raise VideoError("unreadable", f"decord reads local files only; {path} is not copied.")
     # Loaded first, decord lends its zlib to OpenCV, which then reads no PNG for the rest of the process.
     import cv2  # noqa: F401
 

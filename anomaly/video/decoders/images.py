@@ -15,6 +15,7 @@ from anomaly.errors import VideoError
 from anomaly.video import PixelSpec, Video
 from anomaly.video.content import numbered_images
 from anomaly.video.decoders import Decoder, Picture, scaled
+from anomaly.video.remote import Source
 
 NOMINAL_RATE = Fraction(25)
 """frames a second; images carry no time"""
@@ -27,8 +28,8 @@ class ImagesDecoder(Decoder):
     reads_key_frames = True
 
     @override
-    def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
-        images = numbered_images(path)
+    def pictures(self, path: Source, pixels: PixelSpec) -> Iterator[Picture]:
+        images = numbered_images(Path(str(path)))
         self.n_frames = len(images)
         self.duration_seconds = float(len(images) / NOMINAL_RATE)
         size = (0, 0)
@@ -44,7 +45,7 @@ class ImagesDecoder(Decoder):
             if index % pixels.stride == 0:
                 yield Picture(scaled(rgb_HWC, pixels, size), index, float(index / NOMINAL_RATE))
         if self.video is None:
-            raise _no_image(path, images)
+            raise _no_image(Path(str(path)), images)
 
 
 def probe_images(path: Path) -> Video:

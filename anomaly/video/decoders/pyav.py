@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from anomaly.errors import VideoError
 from anomaly.video import PixelSpec
 from anomaly.video.decoders import Decoder, Picture
 from anomaly.video.probe import clockwise, decoded, facts, no_frame, opened, packets
+from anomaly.video.remote import Source
 
 UNKNOWN = int(np.iinfo(np.int64).min)
 """stands for a time that a packet does not tell"""
@@ -58,7 +58,7 @@ class PyavDecoder(Decoder):
     reads_key_frames = True
 
     @override
-    def pictures(self, path: Path, pixels: PixelSpec) -> Iterator[Picture]:
+    def pictures(self, path: Source, pixels: PixelSpec) -> Iterator[Picture]:
         timeline = read_timeline(path, self.beat)
         self.n_frames = len(timeline.rank_N)
         self.duration_seconds = timeline.duration_seconds
@@ -82,7 +82,7 @@ class PyavDecoder(Decoder):
             raise no_frame(path)
 
     def _frames(
-        self, path: Path, container: Any, stream: Any, timeline: Timeline
+        self, path: Source, container: Any, stream: Any, timeline: Timeline
     ) -> Iterator[tuple[int, Any]]:
         """Yield (index, frame) in the order in which frames are shown."""
         index = -1
@@ -96,7 +96,7 @@ class PyavDecoder(Decoder):
                 yield index, frame
 
     def _numbered_packets(
-        self, path: Path, container: Any, stream: Any, timeline: Timeline
+        self, path: Source, container: Any, stream: Any, timeline: Timeline
     ) -> Iterator[Any]:
         """Yield the packets, numbered as in the timeline, and at last None, which empties the decoder."""
         number = 0
@@ -115,7 +115,7 @@ class PyavDecoder(Decoder):
         yield None
 
 
-def read_timeline(path: Path, beat: Callable[[], None] = lambda: None) -> Timeline:
+def read_timeline(path: Source, beat: Callable[[], None] = lambda: None) -> Timeline:
     """Read all packets of a file without decoding and return when each is shown; 16 bytes a packet.
 
     Raises:
