@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from anomaly.catalog import Catalog, archives_with_tables, known_archives
+from anomaly.catalog import Catalog, archives_with_tables, known_archives, out_of_domain
 from anomaly.checkpoints import current, load, names
 from anomaly.detectors import Detector
 from anomaly.errors import AnomalyError, SpecError
@@ -47,6 +47,7 @@ def list_things(root: Root, kind: str = "") -> dict[str, Any]:
         "metrics": lambda: metrics().names(),
         "archives": lambda: known_archives(root),
         "checkpoints": lambda: {"current": current(root), "names": names(root)},
+        "cameras": lambda: _cameras(root),
         "quarantine": lambda: _quarantine(root),
     }
     if kind and kind not in things:
@@ -116,6 +117,20 @@ def retry(root: Root, videos: Sequence[str], archive: str = "") -> list[str]:
     if videos and not freed:
         raise SpecError(f"None of {', '.join(map(repr, videos))} is in quarantine.")
     return freed
+
+
+def _cameras(root: Root) -> dict[str, dict[str, str]]:
+    """Return for each archive which cameras the current checkpoint can judge, and which not."""
+    checkpoint = current(root)
+    found = {}
+    for name in archives_with_tables(root) if checkpoint else []:
+        catalog = Catalog(root, name)
+        scored = catalog.scored(checkpoint or "").values()
+        outside = out_of_domain(catalog.rows(), scored)
+        told = {one.camera: one.text for one in outside if not one.is_over}
+        cameras = sorted({row.camera for row in scored})
+        found[name] = {camera: told.get(camera, "in domain") for camera in cameras}
+    return found
 
 
 def _quarantine(root: Root) -> list[dict[str, Any]]:

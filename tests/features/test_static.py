@@ -161,7 +161,7 @@ def test_a_bag_is_recalled_until_it_is_fetched():
 
 
 def test_what_is_put_down_in_the_video_itself_is_left_to_the_video_itself():
-    own = pictures_of(20, bag=(3, 99), seed=2000)
+    own = pictures_of(20, bag=(6, 99), seed=2000)
     assert recalled(own, [Earlier(-40, EMPTY)]) == [set()] * 4
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from anomaly.catalog import CatalogRow, LedgerRow, out_of_domain
 from anomaly.scores.tables import read_events, read_scores
+from anomaly.verbs.listing import list_things
 from anomaly.video import ArchiveSpec
 from anomaly.video.encode import write_video
 from tests.verbs.conftest import House
@@ -79,6 +80,13 @@ def test_the_report_lists_the_camera(night):
     assert "Cameras out of domain" in page
     assert "dark, noisy" in page
     assert "Mon 02 Mar 2026, 20:00" in page
+
+
+def test_the_list_of_cameras_says_which_can_be_judged_now(night):
+    house, _ = night
+    assert list_things(house.root, "cameras")["cameras"] == {
+        house.folder.name: {"gate": "in domain"}
+    }
 
 
 def test_a_second_night_repeats_nothing(night):

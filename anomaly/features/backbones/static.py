@@ -132,13 +132,13 @@ class Static(Backbone):
                     scene.look(view.astype(np.float32), seconds)
         if scene.is_blind:
             return None
+        scene.leave_out_what_comes()
         rows: list[CellRow] = []
         for view, begin in zip(own.views_VHW, own.view_seconds_V, strict=True):
-            known_from = float(begin) + VIEW_SECONDS
             values_ND, place_N2 = scene.look(view.astype(np.float32), float(begin))
-            # A clock starts with the second view of a thing; half a view more keeps rounding out.
-            older_N = np.expm1(values_ND[:, 0]) > known_from - VIEW_SECONDS / 2
-            rows.append(CellRow(len(rows), known_from, values_ND[older_N], place_N2[older_N]))
+            rests_N = values_ND[:, 0] > 0
+            known_from = float(begin) + VIEW_SECONDS
+            rows.append(CellRow(len(rows), known_from, values_ND[rests_N], place_N2[rests_N]))
         return block_of(rows, scene.grid)
 
 
@@ -168,6 +168,11 @@ class _Lights:
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the grid of cells."""
         return self._scenes[-1].grid
+
+    def leave_out_what_comes(self) -> None:
+        """Tell from now on only of what the next picture shows already."""
+        for scene in self._scenes:
+            scene.told = None
 
     def look(self, picture: Plane, seconds: float) -> tuple[Plane, NDArray[np.int16]]:
         """Take the next picture; return the vectors and places of the cells that rest."""
@@ -213,6 +218,8 @@ class _Scene:
         self._seen = np.zeros_like(picture)
         self._settled = picture.copy()
         self._age = np.zeros_like(picture)
+        self.told: NDArray[np.bool_] | None = np.ones(picture.shape, dtype=bool)
+        """pixels of which is told when something rests there; None: those unusual in the next picture"""
         rows, columns = blocks_in(picture.shape, _BLOCK)
         self.grid = rows + 1, columns + 1
 
@@ -229,6 +236,8 @@ class _Scene:
         """Take the picture that was compared; return the vectors and places of the cells that rest."""
         step = min(max(float(seconds) - self._seconds, 0.0), self._longest_step_seconds)
         self._seconds = float(seconds)
+        if self.told is None:
+            self.told = ~compared.usual
         self._count(compared, step)
         self._absorb()
         return self._cells(compared.least)
@@ -256,6 +265,8 @@ class _Scene:
     def _cells(self, least: float) -> tuple[Plane, NDArray[np.int16]]:
         contrast = np.abs(self._settled - self._background)
         resting = (self._age >= self._own.rest_seconds) & (contrast > least)
+        if self.told is not None:
+            resting &= self.told
         share, age, strength = (
             cell_means(resting * plane, _BLOCK)
             for plane in (np.float32(1), np.log1p(self._age), contrast)
