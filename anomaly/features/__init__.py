@@ -237,7 +237,7 @@ def recipe(
 
     Args:
         backbone: name of a file in features/backbones.
-        parameters: its own parameters.
+        parameters: its own parameters; one called `NAME.KEY` is for the backbone NAME alone.
         decoder: name of a file in video/decoders.
         keyframes: look at key frames alone.
         bad_frames: what becomes of frames that cannot be decoded; see `PixelSpec`.
@@ -251,7 +251,9 @@ def recipe(
 
     if decoder not in decoders().names():
         raise unknown_name("decoder", decoder, decoders().names())
-    built = backbones().get(backbone).build(parameters or {})
+    built = (
+        backbones().get(backbone).build(_own(backbone, parameters or {}, backbones().names()))
+    )
     found = recipe_of(backbone, built, decoder=decoder)
     frames: Literal["all", "key"] = "key" if keyframes else "all"
     if keyframes:
@@ -273,6 +275,22 @@ def _check_key_frames(found: FeatureSpec, built: Backbone, bad_frames: BadFrames
         trouble = f"decoder {found.decoder!r} cannot leave out the others"
     if trouble is not None:
         raise SpecError(f"Key frames alone are not to be had: {trouble}.")
+
+
+def _own(backbone: str, parameters: dict[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters that are for all backbones or for this one.
+
+    Raises:
+        SpecError: a parameter is for a backbone that there is not.
+    """
+    found = {}
+    for key, value in parameters.items():
+        name, dot, own = key.rpartition(".")
+        if dot and name not in known:
+            raise unknown_name("backbone", name, known)
+        if name in {"", backbone}:
+            found[own] = value
+    return found
 
 
 def recipe_of(

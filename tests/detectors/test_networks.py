@@ -12,9 +12,13 @@ from torch import nn
 
 from anomaly.detectors import FitContext, detectors
 from anomaly.detectors.lstm_autoencoder import _Network as Remembers
+from anomaly.detectors.lstm_autoencoder import reconstruction_loss
+from anomaly.detectors.memory_autoencoder import _Network as Memorises
 from anomaly.detectors.memory_autoencoder import address, entropy
 from anomaly.detectors.mulde import _Network as Energy
 from anomaly.detectors.mulde import log_uniform, matching_loss
+from anomaly.detectors.predictor import _loss as predictor_loss
+from anomaly.detectors.predictor import _Network as Foresees
 from anomaly.features import FeatureSpec, vector_block
 from anomaly.training.seeding import seeded
 from anomaly.video import PixelSpec
@@ -135,6 +139,35 @@ def test_the_lstm_writes_a_window_back_from_the_last_state_alone():
         rows.insert(0, network.read_out(output[0, 0]))
     assert torch.allclose(network(windows)[0], torch.stack(rows), atol=1e-6)
     assert isinstance(network, nn.Module)
+
+
+def test_the_losses_of_predictor_and_autoencoders_follow_their_formulas():
+    with seeded(0):
+        windows, vectors = torch.randn(3, 5, 2), torch.randn(4, 3)
+        foresees, rebuilds = Foresees(2, 6), Remembers(2, 6)
+        torch.nn.init.normal_(foresees.change.weight)
+        memory = detectors().get("memory_autoencoder").build({"items": 7}, {})
+        network = Memorises(3, memory.parameters)
+    with torch.no_grad():
+        found = (
+            predictor_loss(foresees, windows).item(),
+            reconstruction_loss(rebuilds, windows).item(),
+            memory._loss(network, vectors).item(),
+        )
+        states = foresees.gru(windows[:, :-1])[0]
+        foreseen = windows[:, :-1] + foresees.change(states)
+        rebuilt = rebuilds(windows)
+        again, weights = network(vectors)
+
+    def mean_square(left, right):
+        pairs = zip(left.flatten().tolist(), right.flatten().tolist(), strict=True)
+        return np.mean([(a - b) ** 2 for a, b in pairs])
+
+    entropies = [-sum(w * math.log(w + 1e-12) for w in row) for row in weights.tolist()]
+    assert found[0] == pytest.approx(mean_square(foreseen, windows[:, 1:]), rel=1e-5, abs=1e-6)
+    assert found[1] == pytest.approx(mean_square(rebuilt, windows), rel=1e-5, abs=1e-6)
+    expected = mean_square(again, vectors) + 0.0002 * np.mean(entropies)
+    assert found[2] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_mulde_finds_the_middle_of_a_ring_where_a_gaussian_sees_the_most_likely_place():

@@ -63,3 +63,12 @@ def test_a_first_pass_over_key_frames_stores_their_rows_alone(
 def test_what_becomes_of_bad_frames_is_part_of_the_recipe() -> None:
     policies = [recipe("motion", bad_frames=policy) for policy in ("skip", "repeat", "fail")]
     assert len({str(policy) for policy in policies}) == 3
+
+
+def test_a_parameter_with_the_name_of_a_backbone_is_for_that_one_alone() -> None:
+    given = {"motion.smoothing_seconds": 0.25, "static.stride": 2}
+    motion, static = recipe("motion", given), recipe("static", given)
+    assert motion == recipe("motion", {"smoothing_seconds": 0.25})
+    assert static == recipe("static", {"stride": 2})
+    with pytest.raises(SpecError, match="No backbone named 'motoin'"):
+        recipe("static", {"motoin.stride": 2})
