@@ -66,7 +66,7 @@ _backbone_options = click.option(
     "backbone_options",
     multiple=True,
     metavar="KEY=VALUE",
-    help="a parameter of the backbone, or of one of several: NAME.KEY=VALUE; see `anomaly show backbone NAME`",
+    help="a parameter of the backbone (of one of several: NAME.KEY=VALUE); see `anomaly show backbone`",
 )
 _decoder = click.option(
     "--decoder",
