@@ -63,6 +63,21 @@ class FeatureStore:
         """Return the contents that have a group of this recipe, incomplete ones too; one listing."""
         return set(self.root.folders(recipe_key(recipe)))
 
+    def of_content(self, content: str) -> dict[str, dict[str, Any]]:
+        """Return what is stored of one video: the facts of its group, by key of the recipe.
+
+        `recipe` among them is the recipe in plain words; an incomplete group says `complete: false`.
+        """
+        found = {}
+        for folder in self.root.folders("features") if content else ():
+            facts = _attributes(self.root, f"features/{folder}/{content}")
+            if facts is not None:
+                plain = {name: facts[name] for name in facts if name != "writer"}
+                recipe = self.root.read_json(f"features/{folder}/recipe.json")
+                size = self.root.size(f"features/{folder}/{content}")
+                found[folder] = {**plain, "bytes": size, "recipe": recipe}
+        return found
+
     def writer(self, recipe: FeatureSpec, content: str, *, decoder: str = "") -> FeatureWriter:
         """Begin a group, or go on with it; call under a lease on its key.
 

@@ -12,6 +12,7 @@ from anomaly.catalog import Catalog, archives_with_tables, known_archives, out_o
 from anomaly.checkpoints import current, load, names
 from anomaly.detectors import Detector
 from anomaly.errors import AnomalyError, SpecError
+from anomaly.features.store import FeatureStore
 from anomaly.registry import unknown_name
 from anomaly.storage import Root
 
@@ -204,7 +205,8 @@ def _video(root: Root, uri: str) -> dict[str, Any]:
         plain = {
             key: str(v) if hasattr(v, "isoformat") else v for key, v in asdict(row).items()
         }
-        return {**plain, "scored": scored}
+        features = FeatureStore(root).of_content(row.content or "")
+        return {**plain, "features": features, "scored": scored}
     raise SpecError(f"No video {uri!r} in the catalog of {root.url!r}: scan its archive first.")
 
 
