@@ -21,6 +21,7 @@ BENCHMARKS = (
     "demo",
     "accuracy",
     "one_class",
+    "weak_labels",
     "honest_split",
     "two_cameras",
     "no_peeking",
@@ -28,6 +29,7 @@ BENCHMARKS = (
     "odd_videos",
     "storage",
     "throughput",
+    "scoring",
     "start_up",
 )
 HEAD = """# Measured
