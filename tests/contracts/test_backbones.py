@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from anomaly.errors import SpecError
-from anomaly.features import Backbone, FeatureBlock, concatenate, recipe
+from anomaly.features import Backbone, Earlier, FeatureBlock, concatenate, recipe
 from anomaly.features.backbones import backbones
+from anomaly.features.picture import PictureMeter, join
 from anomaly.spec import fingerprint
 from anomaly.video import FrameBatch
 
@@ -132,6 +133,25 @@ def test_a_video_of_one_frame_gives_one_row(name: str, parameters: dict[str, Any
 @every_backbone
 def test_a_video_without_frames_gives_no_block(name: str, parameters: dict[str, Any]) -> None:
     assert list(build(name, parameters).extract([])) == []
+
+
+@every_backbone
+def test_what_is_recalled_of_earlier_videos_fits_the_features(
+    name: str, parameters: dict[str, Any]
+) -> None:
+    backbone = build(name, parameters)
+    cls, own = type(backbone), backbone.parameters
+    batch = frames(backbone, 11)
+    meter = PictureMeter()
+    picture = join([meter.measure(batch), meter.finish()])
+    assert cls.recall(own, picture, []) is None
+    recalled = cls.recall(own, picture, [Earlier(-1.0, picture)])
+    assert (cls.context_seconds(own) > 0) == (recalled is not None)
+    if recalled is not None:
+        block = run(backbone, [batch])
+        assert recalled.grid == block.grid
+        assert recalled.values_ND.shape[1] == backbone.dimension
+        assert np.all(np.diff(recalled.seconds_T) > 0)
 
 
 @every_backbone
