@@ -111,6 +111,8 @@ class Detector(ABC):
     signal: ClassVar[str] = "features: vectors or cells of a grid, one row a frame"
     """what the detector reads"""
     published: ClassVar[tuple[Published, ...]] = ()
+    strange_cell: ClassVar[float | None] = None
+    """score from which on a cell is part of what is strange; None: scores of cells have no common scale"""
     reads: ClassVar[Literal["features", "pixels"]] = "features"
     """pixels: it wants the backbone `frames`"""
 

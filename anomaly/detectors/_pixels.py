@@ -99,6 +99,8 @@ class PixelDetector(Detector):
     parameters: PixelParameters
     calibration = "held_out"
     reads = "pixels"
+    backbones = ("frames",)
+    strange_cell = 1.0
     signal = "pixels: clips of small frames (backbone `frames`)"
     targets: ClassVar[tuple[Target, ...]] = ("reconstruct", "next", "middle")
     """what its network can be asked for"""

@@ -12,6 +12,18 @@ from anomaly.spec import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
+class Box:
+    """A part of a frame in its pixels; right and bottom are the first that are outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    score: float
+    """of its highest cell"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One stretch of one video; frames are half-open, seconds count from the first frame."""
 
@@ -34,6 +46,8 @@ class Event:
     """(grid row, grid column) of that part's most anomalous cell at the peak"""
     grid: tuple[int, int] | None = None
     """rows and columns of the grid that `place` speaks of"""
+    boxes: tuple[Box, ...] | None = None
+    """strange parts of the frame at the peak, the worst first; None: the detector does not tell"""
     clip: str | None = None
     """keys under the root of what was cut from the video, None until then"""
     picture_start: str | None = None

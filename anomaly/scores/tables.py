@@ -37,6 +37,16 @@ _TIME = pa.timestamp("us", tz="UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VIDEOS = b"anomaly.videos"
 
+_BOX = pa.struct(
+    [
+        ("left", pa.int32()),
+        ("top", pa.int32()),
+        ("right", pa.int32()),
+        ("bottom", pa.int32()),
+        ("score", pa.float64()),
+    ]
+)
+
 SCORES_SCHEMA = pa.schema(
     [
         ("video", pa.string()),
@@ -72,6 +82,7 @@ EVENTS_SCHEMA = pa.schema(
         ("peak_col", pa.int32()),
         ("grid_rows", pa.int32()),
         ("grid_cols", pa.int32()),
+        ("boxes", pa.list_(_BOX)),
         ("model", pa.string()),
         ("scores_digest", pa.string()),
         ("clip", pa.string()),

@@ -14,6 +14,7 @@ from anomaly.catalog import LedgerRow, OutOfDomain, out_of_domain
 from anomaly.checkpoints import POOLED, Checkpoint, Model, current, load, names
 from anomaly.detectors import Detector, detectors
 from anomaly.errors import SpecError, VideoError
+from anomaly.explain.places import located
 from anomaly.fanout import FanOut
 from anomaly.features.store import FeatureStore
 from anomaly.registry import unknown_name
@@ -291,7 +292,9 @@ class Scorer:
         outside: tuple[Outside, ...] = ()
         if self.domain is not None and picture is not None:
             outside = self.domain.outside(picture, group.seconds_T())
-        return *score_bag(self.detector, bag, group, self.stages, outside), outside
+        scores, events = score_bag(self.detector, bag, group, self.stages, outside)
+        size = int(group.attributes["height"]), int(group.attributes["width"])
+        return scores, located(self.detector, bag, group.index_T(), events, size), outside
 
 
 def build_detector(bundle: Checkpoint, model: Model) -> Detector:
