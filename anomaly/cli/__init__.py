@@ -26,6 +26,7 @@ VERBS = {
     "score": "Give every frame of every video a score; find events.",
     "nightly": "Scan, extract, score, report: only what is new.",
     "evaluate": "Compare scores with labels: AUC and more, with intervals.",
+    "compare": "Compare checkpoints on labelled videos: differences, curves, events.",
     "report": "Write the HTML report of an archive.",
     "query": "Ask the score tables a question in SQL (DuckDB).",
     "list": "Names of backbones, detectors, checkpoints, bad files, ...",

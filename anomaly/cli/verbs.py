@@ -426,6 +426,12 @@ def nightly(
         "--only-scored", is_flag=True, help="with --scores: leave out frames without a score"
     ),
     click.option("--seed", default=0, show_default=True, help="seed of the bootstrap"),
+    click.option(
+        "--threshold",
+        type=float,
+        show_default="none",
+        help="with --scores: score from which a frame alarms, for figures of events and accuracy",
+    ),
     spec_options(ArchiveSpec, leave_out=["root"]),
     archive=False,
 )
@@ -437,6 +443,7 @@ def evaluate(  # noqa: PLR0913 (one argument an option)
     scores: str,
     only_scored: bool,
     as_json: bool,
+    threshold: float | None,
     seed: int,
     checkpoint: str,
     videos: tuple[str, ...],
@@ -450,7 +457,9 @@ def evaluate(  # noqa: PLR0913 (one argument an option)
     if scores:
         from anomaly.evaluation.files import evaluate_file
 
-        found = evaluate_file(Path(scores), Path(labels), only_scored=only_scored, seed=seed)
+        found = evaluate_file(
+            Path(scores), Path(labels), only_scored=only_scored, threshold=threshold, seed=seed
+        )
         summary = found.to_json()
     elif archive:
         from anomaly.verbs.evaluate import evaluate as run
@@ -470,6 +479,48 @@ def evaluate(  # noqa: PLR0913 (one argument an option)
 
 
 @_verb(_checkpoint)
+@_verb(
+    click.option(
+        "--checkpoint",
+        "checkpoints",
+        multiple=True,
+        metavar="ID",
+        help="name of a checkpoint, twice or more often; the first is what the others are set against",
+    ),
+    click.option(
+        "--labels",
+        required=True,
+        metavar="FILE",
+        help="CSV: video,n_frames,start_frame,stop_frame,category",
+    ),
+    _videos,
+    click.option("--score", "score_missing", is_flag=True, help="score labelled videos first"),
+    click.option("--seed", default=0, show_default=True, help="seed of the bootstrap"),
+    _workers,
+)
+def compare(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    score_missing: bool,
+    fan_out: FanOut,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Compare checkpoints on labelled videos; write a report with differences, curves and events."""
+    from anomaly.verbs.compare import compare as run
+
+    found = run(root, archive, fan_out=fan_out if score_missing else None, **values)
+    if as_json:
+        screen.print_json(found.to_json())
+        return
+    for pair in found.comparison.pairs:
+        click.echo(pair.in_words)
+    for event_counts in found.to_json()["events"]:
+        screen.print_facts(event_counts)
+    click.echo(found.report)
+
+
 def report(root: str, archive: ArchiveSpec, *, checkpoint: str, as_json: bool) -> None:
     """Write the HTML report of an archive's scores."""
     from anomaly.verbs.report import report as run

@@ -13,9 +13,10 @@ from anomaly.detectors import detectors
 from anomaly.errors import SpecError
 from anomaly.evaluation.evaluate import Evaluation, evaluate_scores
 from anomaly.evaluation.results import record
+from anomaly.fanout import FanOut
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
-from anomaly.verbs.score import choose_checkpoint
+from anomaly.verbs.score import choose_checkpoint, score_missing
 from anomaly.verbs.stored import sanity_scores, stored_scores
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
@@ -55,8 +56,11 @@ def evaluate(
     checkpoint: str = "",
     videos: Sequence[str] = (),
     seed: int = 0,
+    fan_out: FanOut | None = None,
 ) -> EvaluateSummary:
     """Evaluate the scores of a checkpoint on the labelled videos it was not fitted on.
+
+    Stored scores are taken as they are; with `fan_out`, videos without any are scored first.
 
     Nor on others of their groups. Only a detector whose scope is the batch is judged on the videos that it
     was fitted on: it has no others, learns from no label, and its figures are marked.
@@ -72,10 +76,10 @@ def evaluate(
         select(files, videos)
 
     seen = look(root, archive, check=check)
-    chosen = {file.uri for file in seen.chosen(videos)}
-    labelled = [uri for uri in truth.videos if uri in chosen]
-    cls = detectors().get(bundle.detector)
-    trained = set() if cls.scope == "batch" else _trained_on(seen, bundle, truth)
+    if fan_out is not None:
+        seen = score_labelled(seen, archive, [bundle], truth, videos, fan_out)
+    labelled = labelled_videos(seen, truth, videos)
+    trained = trained_on(seen, bundle, truth)
     ledger = seen.catalog.scored(bundle.name)
     wanted = [uri for uri in labelled if uri in ledger and uri not in trained]
     if not wanted:
@@ -98,12 +102,40 @@ def evaluate(
         evaluation=evaluation,
         trained_on=tuple(uri for uri in labelled if uri in trained),
         unscored=tuple(uri for uri in labelled if uri not in ledger),
-        detector_peeks=cls.peeks,
+        detector_peeks=detectors().get(bundle.detector).peeks,
     )
 
 
-def _trained_on(seen: Look, bundle: Checkpoint, truth: LabelSet) -> set[str]:
-    """Return the videos whose bytes some model of the bundle was fitted on, and others of their groups."""
+def labelled_videos(seen: Look, truth: LabelSet, globs: Sequence[str]) -> list[str]:
+    """Return the labelled videos of the archive, in the order of the labels."""
+    chosen = {file.uri for file in seen.chosen(globs)}
+    return [uri for uri in truth.videos if uri in chosen]
+
+
+def score_labelled(
+    seen: Look,
+    archive: ArchiveSpec,
+    bundles: Sequence[Checkpoint],
+    truth: LabelSet,
+    globs: Sequence[str],
+    fan_out: FanOut,
+) -> Look:
+    """Score labelled videos that some bundle has not scored and was not fitted on; look again."""
+    labelled = set(labelled_videos(seen, truth, globs))
+    for bundle in bundles:
+        wanted = labelled - trained_on(seen, bundle, truth)
+        files = [file for file in seen.files if file.uri in wanted]
+        score_missing(seen, seen.usable(files), bundle, fan_out=fan_out)
+    return look(seen.root.url, archive)
+
+
+def trained_on(seen: Look, bundle: Checkpoint, truth: LabelSet) -> set[str]:
+    """Return the videos whose bytes some model of the bundle was fitted on, and others of their groups.
+
+    None for a detector whose scope is the batch.
+    """
+    if detectors().get(bundle.detector).scope == "batch":
+        return set()
     contents = bundle.trained_contents(seen.root)
     learnt = {uri for uri, row in seen.rows.items() if row.content in contents}
     groups = {truth.group(uri) for uri in learnt} - {""}

@@ -1,0 +1,64 @@
+"""Curves as inline SVG, drawn here: a line for each checkpoint, a band where its resamples run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from anomaly.evaluation.compare import Band
+
+_SIZE = 400
+_PAD = 46
+
+
+def chart(bands: Mapping[str, Band], *, x: str, y: str, diagonal: bool = False) -> Markup:
+    """Return a square chart of curves over 0..1; curve number n bears the class `series-n`.
+
+    Args:
+        bands: the curves by name.
+        x: what the horizontal axis shows.
+        y: what the vertical axis shows.
+        diagonal: whether to draw the line of guessing.
+    """
+    name = escape(f"{y} over {x}: {', '.join(bands)}")
+    side = _SIZE + 2 * _PAD
+    parts = [
+        f'<svg class="chart" viewBox="0 0 {side} {side}" role="img" aria-label="{name}">',
+        *_axes(str(escape(x)), str(escape(y))),
+    ]
+    if diagonal:
+        parts.append(f'<path class="guess" d="{_path(np.array([0, 1]), np.array([0, 1]))}"/>')
+    for number, band in enumerate(bands.values()):
+        known = np.isfinite(band.y_G)
+        x_G, y_G, low_G, high_G = (array[known] for array in band)
+        if not len(x_G):
+            continue
+        outline = _path(np.append(x_G, x_G[::-1]), np.append(high_G, low_G[::-1]))
+        parts.append(f'<path class="band series-{number}" d="{outline}Z"/>')
+        parts.append(f'<path class="curve series-{number}" d="{_path(x_G, y_G)}"/>')
+    return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - numbers, and escaped above
+
+
+def _path(x_N: np.ndarray, y_N: np.ndarray) -> str:
+    places = zip(_PAD + x_N * _SIZE, _PAD + (1 - y_N) * _SIZE, strict=True)
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+
+
+def _axes(x: str, y: str) -> list[str]:
+    parts = []
+    for tick in np.linspace(0, 1, 6):
+        across, up = _PAD + tick * _SIZE, _PAD + (1 - tick) * _SIZE
+        end = _PAD + _SIZE
+        parts += [
+            f'<path class="grid" d="M{_PAD} {up:.0f}H{end}M{across:.0f} {_PAD}V{end}"/>',
+            f'<text x="{across:.0f}" y="{end + 17}" text-anchor="middle">{tick:.1f}</text>',
+            f'<text x="{_PAD - 7}" y="{up + 4:.0f}" text-anchor="end">{tick:.1f}</text>',
+        ]
+    middle, bottom = _PAD + _SIZE // 2, _SIZE + 2 * _PAD - 8
+    return [
+        *parts,
+        f'<text x="{middle}" y="{bottom}" text-anchor="middle">{x}</text>',
+        f'<text transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">{y}</text>',
+    ]
