@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 
+from anomaly.detectors import DEFAULT, detectors
 from anomaly.features import BadFrames, recipe
 from anomaly.verbs.extract import extract
 from anomaly.video import ArchiveSpec
@@ -18,7 +19,7 @@ def extract_features(
     archive: ArchiveSpec | None = None,
     root: str = "",
     videos: tuple[str, ...] = (),
-    backbones: tuple[str, ...] = ("motion",),
+    backbones: tuple[str, ...] = (),
     backbone_parameters: dict[str, Any] | None = None,
     decoder: str = "pyav",
     keyframes: bool = False,
@@ -30,7 +31,7 @@ def extract_features(
         archive: where the videos are; empty: the archive of the settings
         root: folder or s3:// prefix of everything stored; empty: the root of the settings
         videos: globs of the videos to do; empty: all
-        backbones: where features come from; see `anomaly list backbones`
+        backbones: where features come from; empty: what the detector `default` reads
         backbone_parameters: parameters of the backbones; see `anomaly show backbone NAME`
         decoder: see `anomaly list decoders`
         keyframes: look at key frames alone
@@ -45,7 +46,7 @@ def extract_features(
             keyframes=keyframes,
             bad_frames=bad_frames,
         )
-        for name in backbones
+        for name in backbones or detectors().get(DEFAULT).backbones
     ]
     summary = extract(place, spec, recipes, videos=videos, fan_out=engine())
     publish_summary(summary.to_json())

@@ -56,8 +56,7 @@ _backbone = click.option(
     "--backbone",
     "backbones",
     multiple=True,
-    default=("motion",),
-    show_default=True,
+    show_default="what the detector is made for: motion and static",
     metavar="NAME",
     help="where features come from; see `anomaly list backbones`",
 )
@@ -175,10 +174,12 @@ def scan(
 def _recipes(
     backbones: tuple[str, ...], backbone_options: tuple[str, ...], **pixels: Any
 ) -> tuple[FeatureSpec, ...]:
+    from anomaly.detectors import DEFAULT, detectors
     from anomaly.features import recipe
 
     parameters = key_values(backbone_options)
-    return tuple(recipe(name, parameters, **pixels) for name in backbones)
+    named = backbones or detectors().get(DEFAULT).backbones
+    return tuple(recipe(name, parameters, **pixels) for name in named)
 
 
 @_verb(
@@ -219,7 +220,7 @@ def extract(
     _videos,
     click.option(
         "--detector",
-        default="knn",
+        default="default",
         show_default=True,
         metavar="NAME",
         help="see `anomaly list detectors`",

@@ -18,6 +18,8 @@ from anomaly.spec import from_dict
 from anomaly.windows.bags import Bag
 
 Supervision = Literal["one_class", "video_labels", "frame_labels", "none"]
+DEFAULT = "default"
+"""name of the detector that is taken when none is named"""
 LABELLED: frozenset[Supervision] = frozenset({"video_labels", "frame_labels"})
 """kinds of supervision that need labels; frame labels tell more than labels of whole videos"""
 Arrays = dict[str, NDArray[Any]]
@@ -107,6 +109,8 @@ class Detector(ABC):
     calibration: ClassVar[Literal["cross_fit", "held_out", "left_out"]] = "cross_fit"
     """where honest scores of normal video come from: refits on halves, videos kept out of training, or
     the detector itself, which can leave out any part of what it learnt"""
+    backbones: ClassVar[tuple[str, ...]] = ("motion",)
+    """its inputs where none are named"""
     paper: ClassVar[str] = ""
     signal: ClassVar[str] = "features: vectors or cells of a grid, one row a frame"
     """what the detector reads"""

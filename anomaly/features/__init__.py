@@ -78,6 +78,12 @@ class FeatureBlock:
         """Row (0 to T - 1) of each cell."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets_S))
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that its arrays take."""
+        arrays = (self.index_T, self.seconds_T, self.values_ND, self.offsets_S, self.place_N2)
+        return sum(array.nbytes for array in arrays if array is not None)
+
     def rows(self, start: int, stop: int) -> FeatureBlock:
         """Return rows `start` to `stop` (half-open) of this block, as views."""
         first, last = int(self.offsets_S[start]), int(self.offsets_S[stop])

@@ -23,11 +23,14 @@ from anomaly.scores.domain import Outside, is_outside
 from anomaly.scores.events import Event
 from anomaly.scores.merge import RowScores, merge
 from anomaly.scores.stages import ScoreStages
-from anomaly.windows.bags import Bag
+from anomaly.windows.bags import Bag, Room
 from anomaly.windows.split import halves, hold_out
 
 HELD_OUT_SHARE = 0.25
 """share of the training rows that a trained detector keeps out of training"""
+
+KEPT_BYTES = 512 * 2**20
+"""features that a fit keeps in memory, so that it reads them from the store once: hours of `motion`"""
 
 
 class VideoRows(Protocol):
@@ -94,6 +97,7 @@ def _cross_fit(
     make_detector: Callable[[], Detector], bags: Sequence[Bag], context: FitContext
 ) -> Fitted:
     contexts = _contexts(context, ["all", "first-half", "second-half"])
+    bags = _read_once(bags)
     held_out: list[RowScores] = []
     for (learn, judge), fold_context in zip(halves(bags), contexts[1:], strict=True):
         fold = make_detector().fit(learn, validation=(), context=fold_context)
@@ -113,11 +117,17 @@ def _left_out(
     make_detector: Callable[[], Detector], bags: Sequence[Bag], context: FitContext
 ) -> Fitted:
     halves(bags)  # says what is wrong where nothing can be left out
+    bags = _read_once(bags)
     detector = make_detector().fit(bags, validation=(), context=context)
     return detector, list(_normal_rows(detector, detector.left_out(bags)))
 
 
 _FITS = {"cross_fit": _cross_fit, "held_out": _held_out, "left_out": _left_out}
+
+
+def _read_once(bags: Sequence[Bag]) -> list[Bag]:
+    room = Room(KEPT_BYTES)
+    return [bag.kept(room) for bag in bags]
 
 
 def _contexts(context: FitContext, names: Sequence[str]) -> list[FitContext]:

@@ -88,12 +88,16 @@ class Calibrator:
 
     def inverse(self, level: float) -> float:
         """Return the score whose -log10 tail probability is `level`."""
-        first, last = float(self.levels_K[0]), float(self.levels_K[-1])
-        inside = float(np.interp(level, self.levels_K, self.values_K))
-        below, above = min(level - first, 0.0), max(level - last, 0.0)
+        return float(self.inverses(np.array([level]))[0])
+
+    def inverses(self, levels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scores whose -log10 tail probabilities are `levels`, of the same shape."""
+        first, last = self.levels_K[0], self.levels_K[-1]
+        inside = np.interp(levels, self.levels_K, self.values_K)
+        below, above = np.minimum(levels - first, 0.0), np.maximum(levels - last, 0.0)
         if not np.isinf(self.n_tail):
-            above = self.n_tail * float(np.expm1(above * _LN10 / self.n_tail)) / _LN10
-        return inside + below / float(self.slopes_2[0]) + above / float(self.slopes_2[1])
+            above = self.n_tail * np.expm1(above * _LN10 / self.n_tail) / _LN10
+        return inside + below / self.slopes_2[0] + above / self.slopes_2[1]
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Return everything fitted as named arrays."""

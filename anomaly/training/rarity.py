@@ -1,8 +1,8 @@
 """How rare a score is, told no more surely than the normal video behind it allows.
 
 Rows of one video are alike: somebody who sits down in one of twelve videos makes a thousand rows in which
-something rests, and still is one case. So beyond what most pieces of normal video reach, rarity is judged
-by the highest scores of whole pieces, with a tail that knows how few they are.
+something rests, and still is one case. So whether something is rare beyond doubt is judged by the highest
+scores of whole pieces of video, with a tail that knows how few they are.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Rarity:
     """-log10 of how often normal video scores as high."""
 
     rows: Calibrator
+    """of all rows"""
     pieces: Calibrator
     """of the highest scores of pieces of video"""
     n_pieces: int
@@ -50,20 +51,14 @@ class Rarity:
             sum(map(len, known)) / len(maxima_P),
         )
 
-    def of_rows(self, scores_N: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the rarity of rows, at least 0 and growing with the score."""
-        start = self.pieces.values_K[-1]
-        tail_N = self.pieces(np.maximum(scores_N, start)) - self.pieces.levels_K[-1]
-        return np.maximum(self.rows(np.minimum(scores_N, start)) + tail_N, 0.0)
-
     def if_sure(self, scores_N: NDArray[np.float64], times: float) -> NDArray[np.float64]:
-        """Return the rarity in rows of what is rarer than once in `times` all pieces seen, else 0.
+        """Return the rarity in rows of what is rarer than once in `times` all pieces seen, else NaN.
 
         Once in p pieces of r rows counts as once in p * r rows.
         """
         level_N = self.pieces(scores_N)
         is_sure_N = level_N >= np.log10(times * self.n_pieces)
-        return np.where(is_sure_N, level_N + np.log10(self.rows_a_piece), 0.0)
+        return np.where(is_sure_N, level_N + np.log10(self.rows_a_piece), np.nan)
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Return everything fitted as named arrays."""

@@ -23,7 +23,7 @@ from anomaly.checkpoints import (
     set_current,
 )
 from anomaly.datasets.labels import IGNORED, NORMAL, LabelSet, check_known, read_labels
-from anomaly.detectors import LABELLED, Detector, detectors
+from anomaly.detectors import DEFAULT, LABELLED, Detector, detectors
 from anomaly.errors import SpecError, StoreError
 from anomaly.fanout import FanOut
 from anomaly.features import BadFrames, FeatureSpec, recipe
@@ -46,9 +46,10 @@ from anomaly.video.archive import select
 class TrainRequest:
     """What to train; with the videos, everything that decides the fitted numbers."""
 
-    detector: str = "knn"
+    detector: str = DEFAULT
     detector_parameters: Mapping[str, Any] | None = None
-    backbones: tuple[str, ...] = ("motion",)
+    backbones: tuple[str, ...] = ()
+    """where features come from; empty: what the detector is made for"""
     backbone_parameters: Mapping[str, Any] | None = None
     decoder: str = "pyav"
     keyframes: bool = False
@@ -76,7 +77,7 @@ class TrainRequest:
     def recipes(self) -> dict[str, FeatureSpec]:
         """Return the recipe of each input by name."""
         found = {}
-        for name in self.backbones:
+        for name in self.backbones or detectors().get(self.detector).backbones:
             found[name] = recipe(
                 name,
                 dict(self.backbone_parameters or {}),
@@ -398,7 +399,7 @@ def _publish(
     identity = hashlib.sha256(canonical_json([header.header(), digests]).encode()).hexdigest()[
         :8
     ]
-    name = request.into or f"{request.detector}-{'-'.join(request.backbones)}-{identity}"
+    name = request.into or f"{request.detector}-{'-'.join(inputs)}-{identity}"
     save(root, _header(name, request, parameters, inputs), models)
     if request.make_current:
         set_current(root, name)

@@ -61,6 +61,52 @@ class MemorySource:
         return self.block.rows(start, stop)
 
 
+class Kept:
+    """Another source whose blocks stay in memory once they were read, as long as there is room."""
+
+    def __init__(self, source: FeatureSource, room: Room) -> None:
+        self._source = source
+        self._room = room
+        self._blocks: dict[tuple[int, int], FeatureBlock] = {}
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all."""
+        return self._source.n_rows
+
+    @property
+    def dimension(self) -> int:
+        """Length D of each vector."""
+        return self._source.dimension
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid, None for one vector a row."""
+        return self._source.grid
+
+    def read(self, start: int, stop: int) -> FeatureBlock:
+        """Return rows `start` to `stop`, half-open."""
+        block = self._blocks.get((start, stop))
+        if block is None:
+            block = self._source.read(start, stop)
+            if self._room.take(block.nbytes):
+                self._blocks[start, stop] = block
+        return block
+
+
+@dataclass
+class Room:
+    """Memory that several sources share."""
+
+    left_bytes: int
+
+    def take(self, n_bytes: int) -> bool:
+        """Say whether there is room for so many bytes, which are then taken."""
+        fits = n_bytes <= self.left_bytes
+        self.left_bytes -= n_bytes if fits else 0
+        return fits
+
+
 @dataclass(frozen=True)
 class Stretch:
     """Consecutive rows of another source, counted from 0."""
@@ -158,6 +204,12 @@ class Bag:
             sources={name: Stretch(one, start, stop) for name, one in self.sources.items()},
             ranges=tuple((first - start, last - start) for first, last in inside),
             labels_T=None if self.labels_T is None else self.labels_T[start:stop],
+        )
+
+    def kept(self, room: Room) -> Bag:
+        """Return the bag with sources that read what is stored once, as far as the room goes."""
+        return replace(
+            self, sources={name: Kept(one, room) for name, one in self.sources.items()}
         )
 
     def read(self, input_name: str, start: int, stop: int) -> FeatureBlock:

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytest
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.checkpoints import Model
+from anomaly.detectors import Arrays, Detector, FitContext, WindowScores, detectors
 from anomaly.errors import StoreError
-from anomaly.features import FeatureSpec, vector_block
+from anomaly.features import FeatureBlock, FeatureSpec, vector_block
 from anomaly.scores import ScoreSpec
 from anomaly.scores.fit import fit_model, score_bag
 from anomaly.scores.stages import ScoreStages
@@ -154,3 +155,43 @@ def test_a_planted_outlier_becomes_an_event_with_its_rarity() -> None:
 def test_a_detector_that_gives_no_number_is_named_with_the_video() -> None:
     with pytest.raises(StoreError, match=r"'\d.mp4': a detector gave row 0 the score nan"):
         fit_model(lambda: Broken(None, {"x": RECIPE}), normal_bags(2), SPEC, context())
+
+
+class Counting(MemorySource):
+    """Counts how often each row is read from the store."""
+
+    def read(self, start: int, stop: int) -> FeatureBlock:
+        READS[id(self.block)][start:stop] += 1
+        return super().read(start, stop)
+
+
+READS: dict[int, np.ndarray] = {}
+
+
+def counted(name: str, seed: int, n_rows: int = 9000) -> Bag:
+    values_TD = np.random.default_rng(seed).normal(size=(n_rows, 2)).astype(np.float16)
+    block = vector_block(np.arange(n_rows), np.arange(n_rows) / 10, values_TD)
+    READS[id(block)] = np.zeros(n_rows, dtype=int)
+    return Bag(name, "door", {"x": Counting(block), "y": Counting(block)})
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("name", ["fused", "knn", "gaussian"])
+def test_a_fit_reads_what_is_stored_once_and_without_room_gives_the_same(
+    name: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = {"x": RECIPE, "y": RECIPE} if name == "fused" else {"x": RECIPE}
+
+    def model() -> Model:
+        READS.clear()
+        bags = [counted(f"v{number}", number) for number in range(count)]
+        make = lambda: detectors().get(name).build({}, inputs)  # noqa: E731
+        return fit_model(make, bags, SPEC, FitContext(np.random.default_rng(0)))
+
+    once = model()
+    if name != "gaussian" or count > 1:  # the halves of a single video share a block
+        assert {int(n) for reads in READS.values() for n in reads} <= {0, len(inputs)}
+    monkeypatch.setattr("anomaly.scores.fit.KEPT_BYTES", 0)
+    again = model()
+    assert max(int(reads.max()) for reads in READS.values()) > len(inputs)
+    assert once.digest() == again.digest()

@@ -1,0 +1,248 @@
+"""Several parts, each with features of its own, made comparable and joined by their highest word.
+
+Each input (motion of cells, things at rest, ...) is judged by a plug-in that also runs alone. What a part
+says is turned into -log10 of how often normal video makes it say as much, learnt on videos that the part
+had not seen, as Reiss and Hoshen calibrate their attributes ("Attribute-based Representations for
+Accurate and Interpretable Video Anomaly Detection", 2022, there by minimum and maximum).
+
+Where we depart: the first part leads. Where no other is heard its scores come out as they are. Any other
+is heard only where it is sure: where it says something rarer than once in three times the normal video that
+it was judged on. It then scores as the leading part would where it says something as rare. So a part that
+knows nothing about a camera costs nothing there, whatever it mumbles. A row scores as its most unlikely
+cell in any part that is heard, and tells which part that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from typing_extensions import override
+
+from anomaly.detectors import Arrays, Detector, FitContext, WindowScores, detectors
+from anomaly.errors import SpecError
+from anomaly.features import FeatureSpec
+from anomaly.spec import spec
+from anomaly.training.rarity import Rarity
+from anomaly.windows.bags import Bag
+
+Hearing = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""what a part says -> what counts of it, NaN where it is not heard"""
+
+_LEAST_SCALE = 0.25
+"""of a part's tail: a quarter of the standard deviation that `knn` scales features to"""
+
+
+@spec
+class JoinedParameters:
+    """What joined parts are made of."""
+
+    part: str = "knn"
+    """name of the detector that judges each input"""
+    sure: Annotated[float, Field(ge=1)] = 3.0
+    """parts after the first are heard where they are rarer than once in this many times the normal video
+    that they were judged on"""
+
+
+class Joined(Detector):
+    """The first part, and the others where they are sure; one part an input.
+
+    Its state is that of each part under `<input>.part.`, and what makes it comparable under
+    `<input>.level.`.
+    """
+
+    Parameters = JoinedParameters
+    parameters: JoinedParameters
+    paper = "Reiss, Hoshen: Attribute-based representations for video anomaly detection (AI-VAD), 2022"
+    calibration = "left_out"
+
+    def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
+        super().__init__(parameters, inputs)
+        self._name = type(self).__name__.lower()
+        strides = {recipe.pixels.stride for recipe in self.inputs.values()}
+        if len(strides) > 1:
+            raise SpecError(
+                f"{self._name}: the inputs {', '.join(inputs)} look at every {sorted(strides)} frames; "
+                "expected one stride for all of them."
+            )
+        cls = detectors().get(self.parameters.part)
+        if cls.calibration != "left_out":
+            raise SpecError(
+                f"{self._name}: part {self.parameters.part!r} cannot leave out what it learnt, so its "
+                "scores cannot be made comparable; expected 'knn', or another detector that can."
+            )
+        self._parts = {name: cls.build({}, {name: one}) for name, one in self.inputs.items()}
+        self._rarity: dict[str, Rarity] = {}
+
+    @override
+    def fit(
+        self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
+    ) -> Self:
+        for name, part in self._parts.items():
+            own = [_only(bag, name) for bag in bags]
+            (generator,) = context.generator.spawn(1)
+            part.fit(own, validation=(), context=replace(context, generator=generator))
+            honest = [_usable_scores(bag, blocks) for bag, blocks in part.left_out(own)]
+            self._rarity[name] = Rarity.fit(honest, least_scale=_LEAST_SCALE)
+        return self
+
+    @override
+    def score(self, bag: Bag) -> Iterator[WindowScores]:
+        said = [part.score(_only(bag, name)) for name, part in self._parts.items()]
+        return self._joined(said, bag.n_rows)
+
+    @override
+    def left_out(self, bags: Sequence[Bag]) -> Iterator[tuple[Bag, Iterator[WindowScores]]]:
+        parts = [
+            part.left_out([_only(bag, name) for bag in bags])
+            for name, part in self._parts.items()
+        ]
+        for several in zip(*parts, strict=True):
+            sources = {name: one for bag, _ in several for name, one in bag.sources.items()}
+            bag = replace(several[0][0], sources=sources)
+            yield bag, self._joined([blocks for _, blocks in several], bag.n_rows)
+
+    def _joined(
+        self, said: Sequence[Iterator[WindowScores]], n_rows: int
+    ) -> Iterator[WindowScores]:
+        """Yield what is heard of what the parts said, in whatever blocks they said it."""
+        streams = [
+            _Stream(blocks, heard) for blocks, heard in zip(said, self._hearings(), strict=True)
+        ]
+        start = 0
+        while start < n_rows:
+            stop = min(stream.known_until(start) for stream in streams)
+            yield _joined([stream.take(start, stop) for stream in streams])
+            start = stop
+
+    def _hearings(self) -> list[Hearing]:
+        """Return for each part how what it says is heard: in the leading part's units."""
+        leading, *others = self._rarity.values()
+
+        def of_other(rarity: Rarity) -> Hearing:
+            return lambda score_N: leading.rows.inverses(
+                rarity.if_sure(score_N, self.parameters.sure)
+            )
+
+        return [lambda score_N: score_N, *map(of_other, others)]
+
+    @override
+    def state(self) -> Arrays:
+        return {
+            f"{name}.{kind}.{key}": array
+            for name, part in self._parts.items()
+            for kind, arrays in (("part", part.state()), ("level", self._rarity[name].state()))
+            for key, array in arrays.items()
+        }
+
+    @override
+    def load_state(self, state: Arrays) -> None:
+        for name, part in self._parts.items():
+            part.load_state(_below(state, f"{name}.part."))
+            self._rarity[name] = Rarity.from_state(_below(state, f"{name}.level."))
+
+
+def _only(bag: Bag, name: str) -> Bag:
+    """Return the bag with one of its inputs."""
+    return replace(bag, sources={name: bag.sources[name]})
+
+
+def _below(state: Arrays, prefix: str) -> Arrays:
+    return {key.removeprefix(prefix): a for key, a in state.items() if key.startswith(prefix)}
+
+
+def _usable_scores(bag: Bag, blocks: Iterator[WindowScores]) -> NDArray[np.float64]:
+    """Return the scores of the rows of a bag that are known to be normal."""
+    score_T = np.concatenate([block.scores_NL[:, 0] for block in blocks])
+    return score_T[bag.usable_rows()].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What is heard of consecutive rows, and of their cells; NaN is silence."""
+
+    first_row: int
+    localises: bool
+    """False for plain vectors, which have no cells to tell of"""
+    score_T: NDArray[np.float64]
+    row_M: NDArray[np.int64]
+    place_M2: NDArray[np.int16]
+    score_M: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls) -> Self:
+        nowhere = np.zeros(0, np.int64), np.zeros((0, 2), np.int16), np.zeros(0)
+        row_0, place_02, score_0 = nowhere
+        return cls(
+            first_row=0,
+            localises=False,
+            score_T=np.zeros(0),
+            row_M=row_0,
+            place_M2=place_02,
+            score_M=score_0,
+        )
+
+    @property
+    def stop(self) -> int:
+        return self.first_row + len(self.score_T)
+
+    def rows(self, start: int, stop: int) -> _Piece:
+        """Return the part from row `start` to row `stop` of the video."""
+        first, last = np.searchsorted(self.row_M, [start, stop])
+        return _Piece(
+            start,
+            self.localises,
+            self.score_T[start - self.first_row : stop - self.first_row],
+            self.row_M[first:last],
+            self.place_M2[first:last],
+            self.score_M[first:last],
+        )
+
+
+class _Stream:
+    """What is heard of one part, row after row, whatever the blocks in which it speaks."""
+
+    def __init__(self, blocks: Iterator[WindowScores], heard: Hearing) -> None:
+        self._blocks = blocks
+        self._heard = heard
+        self._held = _Piece.empty()
+
+    def known_until(self, start: int) -> int:
+        """Return the row up to which it has spoken, asking on when that is not beyond `start`."""
+        if self._held.stop <= start:
+            self._held = self._listen(next(self._blocks))
+        return self._held.stop
+
+    def take(self, start: int, stop: int) -> _Piece:
+        """Return what is heard of some rows up to `known_until`."""
+        return self._held.rows(start, stop)
+
+    def _listen(self, block: WindowScores) -> _Piece:
+        nowhere = np.zeros(0, np.int64), np.zeros((0, 2), np.int16), np.zeros(0)
+        row_M, place_M2, score_M = block.cells or nowhere
+        score_T = self._heard(block.scores_NL[:, 0].astype(np.float64))
+        score_M = self._heard(score_M.astype(np.float64))
+        told_M = ~np.isnan(score_M)
+        first_row = int(block.rows_NL[0, 0])
+        cells = row_M[told_M], place_M2[told_M], score_M[told_M]
+        return _Piece(first_row, block.cells is not None, score_T, *cells)
+
+
+def _joined(pieces: Sequence[_Piece]) -> WindowScores:
+    """Return the highest score of each row, whose it is, and the cells of all that is heard."""
+    score_PT = np.stack([piece.score_T for piece in pieces])
+    score_PT[np.isnan(score_PT)] = -np.inf
+    part_T = score_PT.argmax(axis=0).astype(np.int8)
+    rows_T = np.arange(pieces[0].first_row, pieces[0].stop, dtype=np.int64)
+    cells = None
+    if any(piece.localises for piece in pieces):
+        cells = (
+            np.concatenate([piece.row_M for piece in pieces]),
+            np.concatenate([piece.place_M2 for piece in pieces]),
+            np.concatenate([piece.score_M for piece in pieces]),
+        )
+    return WindowScores(score_PT.max(axis=0)[:, None], rows_T[:, None], cells, part_T)
