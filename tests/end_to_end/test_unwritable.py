@@ -63,7 +63,7 @@ def test_a_full_disk_ends_the_run_and_with_room_it_goes_on(
     kilobytes: int, archive: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     (tmp_path / "root").mkdir()
-    run = f"{ANOMALY} extract {archive} --root root --json --workers 2"
+    run = f"{ANOMALY} extract {archive} --root root --json --workers 2 --backbone motion"
     said = answers(
         [
             f"mount -t tmpfs -o size={kilobytes}k none root",
@@ -94,6 +94,7 @@ def test_missing_rights_end_the_run_and_with_them_it_goes_on(
     (root / "features").mkdir(parents=True)
     (root / what).chmod(0o555)
     command = [ANOMALY, "extract", str(archive), "--root", str(root), "--workers", "1"]
+    command += ["--backbone", "motion"]
     if os.geteuid() == 0:  # for whom rights do not count, unless this is taken away
         command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
     refused = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -21,7 +21,7 @@ from tests.benchmarks.detector.protocol import Trial, trials
 CANDIDATES = (
     ("knn", ("motion",)),
     ("knn", ("static",)),
-    ("fused", ("motion", "static")),
+    ("default", ("motion", "static")),
 )
 SYNTHETIC_SEEDS = (0, 1)
 

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from scipy.stats import beta, chi2
 
-from anomaly.detectors import FitContext
+from anomaly.detectors import DEFAULT, FitContext, detectors
 from anomaly.features import FeatureBlock, concatenate
 from anomaly.features.backbones import backbones
 from anomaly.scores import ScoreSpec
@@ -276,7 +276,7 @@ def candidates() -> Iterator[Candidate]:
     known = [name for name in ("motion", "static", "appearance") if name in backbones().names()]
     for name in known:
         yield Candidate.named("knn", name)
-    yield Candidate.named("fused", "motion", "static")
+    yield Candidate.named(DEFAULT, *detectors().get(DEFAULT).backbones)
     if "appearance" in known:
         yield Candidate.named("fused", *known)
 
