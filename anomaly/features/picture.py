@@ -60,6 +60,11 @@ class Picture:
         expect("statistics", self.statistics_TK, "T K", K=len(STATISTICS))
         expect("views", self.views_VHW, "V H W", V=len(self.view_seconds_V))
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes."""
+        return self.statistics_TK.nbytes + self.views_VHW.nbytes
+
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         """Return one of `STATISTICS`, shape (T,)."""
         return self.statistics_TK[:, STATISTICS.index(name)]

@@ -39,6 +39,7 @@ from anomaly.video import DecodeReport
 
 CHUNK_BYTES = 4 * 2**20
 _LOOKUPS_AT_ONCE = 16
+_PICTURE_BYTES_KEPT = 32 * 2**20
 _LARGEST_BYTE = 254  # the largest number of a type stands for what is lost
 
 
@@ -47,10 +48,30 @@ class FeatureStore:
 
     def __init__(self, root: Root) -> None:
         self.root = root
+        self._pictures: dict[str, Picture] = {}  # the one last asked for is the last
 
     def open(self, recipe: FeatureSpec, content: str) -> FeatureGroup | None:
         """Return the features of one video; None unless they are there and complete."""
         return _open(self.root, group_key(recipe, content))
+
+    def picture(self, recipe: FeatureSpec, content: str) -> Picture | None:
+        """Return what the pictures of one video are like; None where that is not stored.
+
+        The last ones are kept: neighbouring videos of a camera ask for the same.
+        """
+        key = group_key(recipe, content)
+        picture = self._pictures.pop(key, None)
+        if picture is None and (group := _open(self.root, key)) is not None:
+            picture = group.picture()
+        if picture is not None:
+            self._pictures[key] = picture
+        while len(self._pictures) > 1 and self._picture_bytes > _PICTURE_BYTES_KEPT:
+            self._pictures.pop(next(iter(self._pictures)))
+        return picture
+
+    @property
+    def _picture_bytes(self) -> int:
+        return sum(picture.n_bytes for picture in self._pictures.values())
 
     def complete(self, recipe: FeatureSpec, contents: Collection[str]) -> set[str]:
         """Return those of `contents` whose features are complete."""

@@ -33,24 +33,26 @@ def open_bag(
         StoreError: features of an input are missing.
     """
     sources = {
-        name: _recalling(store, spec, open_group(store, spec, uri, content), before)
-        for name, spec in inputs.items()
+        name: _recalling(store, spec, uri, content, before) for name, spec in inputs.items()
     }
     return Bag(video=uri, camera=camera, sources=sources, ranges=ranges)
 
 
 def _recalling(
-    store: FeatureStore, spec: FeatureSpec, group: FeatureGroup, before: Sequence[Before]
+    store: FeatureStore, spec: FeatureSpec, uri: str, content: str, before: Sequence[Before]
 ) -> FeatureSource:
+    group = open_group(store, spec, uri, content)
     backbone = backbones().get(spec.backbone)
     parameters = from_dict(backbone.Parameters, spec.parameters)
-    own = group.picture()
-    if not before or own is None or backbone.context_seconds(parameters) <= 0:
+    if not before or backbone.context_seconds(parameters) <= 0:
+        return group
+    own = store.picture(spec, content)
+    if own is None:
         return group
     earlier = [
         Earlier(seconds, picture)
-        for content, seconds in before
-        if (stored := store.open(spec, content)) and (picture := stored.picture()) is not None
+        for earlier_content, seconds in before
+        if (picture := store.picture(spec, earlier_content)) is not None
     ]
     recalled = backbone.recall(parameters, own, earlier)
     return group if recalled is None else Recalling(group, recalled)

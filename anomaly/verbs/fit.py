@@ -132,14 +132,14 @@ def _domain(job: FitJob) -> Domain | None:
     if len({video.camera for video in job.videos}) > 1:
         return None
     store = FeatureStore(open_root(job.root))
-    recipe = next(iter(job.inputs.values()))
+    name, recipe = next(iter(job.inputs.items()))
     seen = []
     for video in job.videos:
         group = open_group(store, recipe, video.uri, video.content)
         picture = group.picture()
         if picture is not None:
-            usable_T = video.bag(store, job.inputs).normal_rows()
-            seen.append(Seen(picture, group.seconds_T(), usable_T))
+            alone = replace(video, before=()).bag(store, {name: recipe})
+            seen.append(Seen(picture, group.seconds_T(), alone.normal_rows()))
     return Domain.fit(seen)
 
 

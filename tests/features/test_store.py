@@ -133,6 +133,24 @@ def test_a_video_in_which_nothing_ever_moves_is_stored_and_read(root: Root) -> N
     assert block.offsets_S.tolist() == [0] * 8
 
 
+def test_the_pictures_last_asked_for_are_kept_and_no_more_than_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = open_root(str(tmp_path))
+    for content in "abc":
+        write(root, [grid_block(4, 0)], content)
+    store = FeatureStore(root)
+    first = store.picture(spec_of(), "a")
+    assert first is not None
+    np.testing.assert_array_equal(first.views_VHW, picture(4).views_VHW)
+    assert store.picture(spec_of(), "a") is first
+    assert store.picture(spec_of(), "none") is None
+    monkeypatch.setattr(store_module, "_PICTURE_BYTES_KEPT", 2 * first.n_bytes)
+    store.picture(spec_of(), "b")
+    store.picture(spec_of(), "c")
+    assert store.picture(spec_of(), "a") is not first
+
+
 def test_a_group_is_invisible_until_it_is_closed(root: Root) -> None:
     store = FeatureStore(root)
     writer = store.writer(spec_of(), "c")
