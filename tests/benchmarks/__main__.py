@@ -29,6 +29,7 @@ BENCHMARKS = (
     "odd_videos",
     "storage",
     "throughput",
+    "extraction",
     "scoring",
     "start_up",
 )
