@@ -22,19 +22,13 @@ from numpy.typing import NDArray
 from anomaly.detectors import Arrays
 from anomaly.features.picture import STATISTICS, Picture
 from anomaly.scores import FrameScores
+from anomaly.scores.views import KnownViews
 
 BLOCK_SECONDS = 10.0
 """a mark is made for so long at a time"""
 VIEW_CHANGED = "view changed"
 _TRIMMED = 0.02
 """share of training blocks on either side that may be odd themselves"""
-_MOST_VIEWS = 400
-"""training views that are compared with each other, spread over the training time"""
-_REFERENCES = 16
-_ALIKE = 0.9
-"""agreement from which on another reference would say nothing new"""
-_DETAIL = 9
-"""side of the square, in pixels of a view, whose mean is taken off before views are compared"""
 _LEAST_AGREEMENT = 0.5
 """a view that agrees less with every reference shows something else: a camera that stands still keeps
 0.85 and more, whatever the light and the weather; one turned by a tenth of the picture keeps none"""
@@ -114,10 +108,7 @@ class Domain:
     lowest_K: NDArray[np.float64]
     """of each of `STATISTICS` over the blocks of the training video"""
     highest_K: NDArray[np.float64]
-    references_RHW: NDArray[np.uint8]
-    """views that stand for all of them"""
-    usual_agreement: float
-    """how well a view agrees with those of other training videos, at the least"""
+    views: KnownViews
 
     @classmethod
     def fit(cls, seen: Sequence[Seen]) -> Self | None:
@@ -131,8 +122,7 @@ class Domain:
         if not blocks or not sum(map(len, views)):
             return None
         lowest_K, highest_K = np.quantile(blocks, (_TRIMMED, 1 - _TRIMMED), axis=0)
-        alike = _of_one_size(views)
-        return cls(lowest_K, highest_K, _references(alike), _usual_agreement(alike))
+        return cls(lowest_K, highest_K, KnownViews.fit(views, _TRIMMED))
 
     def outside(self, picture: Picture, seconds_T: NDArray[np.float64]) -> tuple[Outside, ...]:
         """Return the stretches of a video that are unlike the training video, in order."""
@@ -162,8 +152,8 @@ class Domain:
         return {
             "lowest": self.lowest_K,
             "highest": self.highest_K,
-            "references": self.references_RHW,
-            "agreement": np.array(self.usual_agreement),
+            "references": self.views.references_RHW,
+            "agreement": np.array(self.views.usual_agreement),
         }
 
     @classmethod
@@ -171,12 +161,8 @@ class Domain:
         """Return the domain that `state` came from; None of nothing."""
         if not state:
             return None
-        return cls(
-            state["lowest"],
-            state["highest"],
-            state["references"],
-            float(state["agreement"]),
-        )
+        views = KnownViews(state["references"], float(state["agreement"]))
+        return cls(state["lowest"], state["highest"], views)
 
     def _broken(self, typical_BK: NDArray[np.floating[Any]]) -> Iterator[tuple[str, ...]]:
         """Yield the reasons of each block."""
@@ -192,10 +178,8 @@ class Domain:
 
     def _strange_views(self, picture: Picture) -> set[int]:
         """Return the numbers of the blocks of which no view agrees with the training video."""
-        least = min(_LEAST_AGREEMENT, _OF_USUAL_AGREEMENT * self.usual_agreement)
-        size_wh = self.references_RHW.shape[:0:-1]
-        views_VF = _features([_resized(view, size_wh) for view in picture.views_VHW])
-        agreement_V = (views_VF @ _features(self.references_RHW).T).max(axis=1, initial=-1.0)
+        least = min(_LEAST_AGREEMENT, _OF_USUAL_AGREEMENT * self.views.usual_agreement)
+        agreement_V = self.views.agreement(picture.views_VHW)
         block_V = _block_of(picture.view_seconds_V)
         familiar = set(block_V[agreement_V >= least].tolist())
         return set(block_V.tolist()) - familiar
@@ -237,61 +221,3 @@ def _usable_views(video: Seen) -> NDArray[np.uint8]:
     begins_V = video.picture.view_seconds_V
     row_V = np.searchsorted(video.seconds_T, begins_V - 1e-6).clip(max=len(video.usable_T) - 1)
     return video.picture.views_VHW[video.usable_T[row_V]]
-
-
-def _of_one_size(views: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
-    """Return some views of each video, spread over its time, all of the size of the first."""
-    total = sum(map(len, views))
-    step = max(1, -(-total // _MOST_VIEWS))
-    size_wh = next(some for some in views if len(some)).shape[:0:-1]
-    return [
-        np.stack([_resized(view, size_wh) for view in some[::step]])
-        for some in views
-        if len(some)
-    ]
-
-
-def _resized(view_HW: NDArray[np.uint8], size_wh: tuple[int, ...]) -> NDArray[np.uint8]:
-    import cv2
-
-    if view_HW.shape[::-1] == tuple(size_wh):
-        return view_HW
-    return np.asarray(cv2.resize(view_HW, size_wh, interpolation=cv2.INTER_AREA))
-
-
-def _features(views: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Return the details of each view as a vector of length 1: light and slow shading are taken off."""
-    import cv2
-
-    rows = []
-    for view in views:
-        plain = view.astype(np.float32)
-        detail = (plain - cv2.blur(plain, (_DETAIL, _DETAIL))).ravel()
-        detail -= detail.mean()
-        rows.append(detail / max(float(np.linalg.norm(detail)), 1e-6))
-    return np.array(rows, dtype=np.float32).reshape(len(rows), -1)
-
-
-def _references(views: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return views so that each of the others agrees well with one of them."""
-    together = np.concatenate(views)
-    features_VF = _features(together)
-    chosen = [0]
-    best_V = features_VF @ features_VF[0]
-    while len(chosen) < _REFERENCES and best_V.min() < _ALIKE:
-        chosen.append(int(best_V.argmin()))
-        best_V = np.maximum(best_V, features_VF @ features_VF[chosen[-1]])
-    return together[chosen]
-
-
-def _usual_agreement(views: Sequence[NDArray[np.uint8]]) -> float:
-    """Return what nearly all views agree at least with those of another video (or the other half)."""
-    if len(views) == 1:
-        middle = len(views[0]) // 2
-        views = [views[0][:middle], views[0][middle:]] if middle else [views[0], views[0]]
-    features = [_features(some) for some in views]
-    best = []
-    for number, own_VF in enumerate(features):
-        others_VF = np.concatenate(features[:number] + features[number + 1 :])
-        best.append((own_VF @ others_VF.T).max(axis=1))
-    return float(np.quantile(np.concatenate(best), _TRIMMED))
