@@ -86,9 +86,7 @@ class Gaussian(Detector):
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
         for first_row, block in scored_blocks(bag, self.input, len(self.mean_D)):
-            standard_ND = block.values_ND - self.mean_D
-            standard_ND /= self.scale_D
-            distance_N = lengths_through(self.whitening_ED, standard_ND)
+            distance_N = lengths_through(self.whitening_ED, block.values_ND, self._standard)
             yield WindowScores.of_cells(first_row, block, distance_N)
 
     @override
@@ -101,6 +99,10 @@ class Gaussian(Detector):
         self.scale_D = state.get(
             "scale", np.ones_like(self.mean_D)
         )  # once part of the whitening
+
+    def _standard(self, vectors_ND: FloatArray) -> FloatArray:
+        standard_ND: FloatArray = (vectors_ND - self.mean_D) / self.scale_D
+        return standard_ND
 
     def _kept(self, variance_D: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Say which components count, given their variances in ascending order."""

@@ -11,6 +11,7 @@ Numerical Algorithms 2012.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +48,13 @@ def round_for_products(vectors_ND: FloatArray) -> NDArray[np.float64]:
 
 
 def lengths_through(
-    rounded_ED: NDArray[np.float64], vectors_ND: FloatArray
+    rounded_ED: NDArray[np.float64],
+    vectors_ND: FloatArray,
+    prepare: Callable[[FloatArray], FloatArray] = np.asarray,
 ) -> NDArray[np.float64]:
     """Return how long each vector is after a linear map, the same bits in whatever company, shape (N,).
 
+    Vectors are prepared, each by itself, a few at a time: while they are in the cache.
     The map comes from `round_for_products`; zeros in front of its rows cost nothing, so an upper triangle
     takes half the time of a full matrix.
     """
@@ -61,7 +65,7 @@ def lengths_through(
         parts.append((first, np.ascontiguousarray(rows_CD[:, first:].T)))
     squared_N = np.zeros(len(vectors_ND))
     for start in range(0, len(vectors_ND), _ROWS):
-        some_MD = round_for_products(vectors_ND[start : start + _ROWS])
+        some_MD = round_for_products(prepare(vectors_ND[start : start + _ROWS]))
         for first, part_FC in parts:
             mapped_MC = some_MD[:, first:] @ part_FC
             squared_N[start : start + _ROWS] += np.square(mapped_MC, out=mapped_MC).sum(axis=1)
