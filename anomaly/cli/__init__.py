@@ -28,6 +28,8 @@ VERBS = {
     "evaluate": "Compare scores with labels: AUC and more, with intervals.",
     "compare": "Compare checkpoints on labelled videos: differences, curves, events.",
     "report": "Write the HTML report of an archive.",
+    "clip": "Write one event as a clip, with boxes and the course of the score.",
+    "animate": "Write a whole video the same way, as MP4 or GIF.",
     "query": "Ask the score tables a question in SQL (DuckDB).",
     "list": "Names of backbones, detectors, checkpoints, bad files, ...",
     "show": "What is known of one checkpoint, detector, backbone or video.",

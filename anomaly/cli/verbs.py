@@ -534,6 +534,57 @@ def report(root: str, archive: ArchiveSpec, *, checkpoint: str, as_json: bool) -
 
 
 @_verb(
+    click.argument("event"),
+    click.option(
+        "--out", default="", metavar="FILE", show_default="EVENT.mp4", help=".mp4 or .gif"
+    ),
+    click.option(
+        "--margin-seconds",
+        default=2.0,
+        show_default=True,
+        help="how much is shown before and after",
+    ),
+    archive=False,
+)
+def clip(root: str, *, event: str, out: str, margin_seconds: float, as_json: bool) -> None:
+    """Write EVENT (its id, or how it begins) as a clip: strange places on each frame, score below."""
+    from anomaly.verbs.animate import clip as run
+
+    made = run(open_root(root), event, out=out, margin_seconds=margin_seconds).to_json()
+    (screen.print_json if as_json else screen.print_facts)(made)
+
+
+@_verb(
+    click.argument("video"),
+    _checkpoint,
+    click.option(
+        "--out",
+        default="",
+        metavar="FILE",
+        show_default="VIDEO-animated.mp4",
+        help=".mp4 or .gif",
+    ),
+    click.option(
+        "--show",
+        "shown",
+        type=click.Choice(["score", "regularity", "regularity_max"]),
+        default="score",
+        show_default=True,
+        help="calibrated score; or regularity: 1 - (e - min) / (max - min), or / max as in notebooks",
+    ),
+    archive=False,
+)
+def animate(
+    root: str, *, video: str, checkpoint: str, out: str, shown: Any, as_json: bool
+) -> None:
+    """Write all of VIDEO (its path in the archive) with strange places and the course of its score."""
+    from anomaly.verbs.animate import animate as run
+
+    made = run(open_root(root), video, out=out, checkpoint=checkpoint, shown=shown).to_json()
+    (screen.print_json if as_json else screen.print_facts)(made)
+
+
+@_verb(
     click.argument("sql"),
     click.option(
         "--format",

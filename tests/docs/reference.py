@@ -55,8 +55,8 @@ MEANINGS = {
         "peak_col": "its column",
         "grid_rows": "rows of that grid",
         "grid_cols": "columns of that grid",
-        "boxes": "strange parts of the frame at the peak in its pixels, the worst first, each with the score of "
-        "its highest cell; null when the detector does not tell",
+        "boxes": "strange parts of the frame at the peak in its pixels, the worst first, each with the "
+        "score of its highest cell; null when the detector does not tell",
         "model": "whose model scored: the camera's, or `pooled`",
         "scores_digest": "digest of the video's score rows that the event was found in",
         "clip": "key below the root of a short MP4; null when none could be cut",
