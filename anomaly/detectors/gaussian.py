@@ -80,7 +80,8 @@ class Gaussian(Detector):
         spread_E = np.sqrt(np.maximum(variance_D[kept_D], _SMALLEST_VARIANCE))
         whitening_ED = (axes_DD[:, kept_D] / spread_E).T
         # Turned so that it is a triangle: lengths stay as they are, and cost half as much.
-        self.whitening_ED = round_for_products(np.linalg.qr(whitening_ED, mode="r"))
+        _, triangle_ED = np.linalg.qr(whitening_ED)
+        self.whitening_ED = round_for_products(triangle_ED)
         return self
 
     @override
