@@ -30,6 +30,7 @@ BENCHMARKS = (
     "storage",
     "throughput",
     "extraction",
+    "memory",
     "scoring",
     "start_up",
 )

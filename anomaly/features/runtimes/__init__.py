@@ -61,15 +61,15 @@ class Runtime(ABC):
                 f"Runtime {type(self).__module__.rsplit('.', 1)[-1]!r} has no precision "
                 f"{program.precision!r}; expected {' or '.join(self.precisions)}."
             )
+        import torch
+
+        # PyTorch's number of threads is what the environment allows: Dask tells its workers one.
+        self.calls_at_once = min(cores_here(), torch.get_num_threads())
+        """how many calls of `run` keep the hardware busy"""
 
     @abstractmethod
     def run(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the program makes of a batch, (B, D) or (B, cells, D); safe in any thread."""
-
-    @property
-    def calls_at_once(self) -> int:
-        """How many calls of `run` keep the hardware busy."""
-        return cores_here()
 
     def begin_thread(self) -> None:  # noqa: B027 - most need nothing
         """Prepare a thread that is about to call `run`, again and again."""

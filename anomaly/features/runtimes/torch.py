@@ -27,7 +27,6 @@ class TorchRuntime(Runtime):
         super().__init__(program)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         _check_precision(program.precision, self.device)
-        torch.get_num_threads()  # this thread keeps its number, whatever other threads ask for
         self._own = threading.local()
         describer, dtype = program.describer(), getattr(torch, program.precision)
         if self.device.type != "cpu" or dtype != torch.float32:
@@ -37,11 +36,7 @@ class TorchRuntime(Runtime):
         if self.device.type == "cuda":
             # TF32 would make features of a GPU differ from those of a CPU in the third digit.
             torch.backends.cudnn.allow_tf32 = False
-
-    @property
-    @override
-    def calls_at_once(self) -> int:
-        return _CALLS_ON_A_GPU if self.device.type == "cuda" else super().calls_at_once
+            self.calls_at_once = _CALLS_ON_A_GPU
 
     @override
     def begin_thread(self) -> None:
