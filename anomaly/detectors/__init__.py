@@ -176,7 +176,7 @@ class Detector(ABC):
         """How many rows to either side a row's score may depend on."""
         return 0
 
-    def grid(self, bag: Bag, name: str) -> tuple[int, int] | None:
+    def cell_grid(self, bag: Bag, name: str) -> tuple[int, int] | None:
         """Return rows and columns of the cells that it tells of for one input of a video."""
         return bag.sources[name].grid
 

@@ -127,7 +127,7 @@ class PixelDetector(Detector):
         return trainable(self.make_network(shape))
 
     @override
-    def grid(self, bag: Bag, name: str) -> tuple[int, int]:
+    def cell_grid(self, bag: Bag, name: str) -> tuple[int, int]:
         _, height, width = self._picture
         return grid_of(height, width, self.parameters.block)
 
@@ -165,7 +165,7 @@ class PixelDetector(Detector):
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
-        rows, columns = self.grid(bag, self.input)
+        rows, columns = self.cell_grid(bag, self.input)
         place_G2 = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1)
         mean_G, scale_G = self.usual_2G
         for rows_NF, scores_NF, cells_NFG in self._measured(bag):

@@ -29,7 +29,7 @@ def cell_scores(
     """
     if len(detector.inputs) != 1:
         return None
-    grid = detector.grid(bag, detector.input)
+    grid = detector.cell_grid(bag, detector.input)
     if grid is None:
         return None
     reach = 2 * detector.support_rows

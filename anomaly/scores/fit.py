@@ -174,7 +174,7 @@ def _rows(
     seconds_R: NDArray[np.float64],
     n_frames: int,
 ) -> RowScores:
-    parts = tuple(Part(name, detector.grid(bag, name)) for name in detector.inputs)
+    parts = tuple(Part(name, detector.cell_grid(bag, name)) for name in detector.inputs)
     first = next(iter(detector.inputs.values()))
     try:
         raw_R, place_R2, part_R = merge(windows, bag.n_rows)

@@ -120,7 +120,7 @@ def test_something_never_seen_scores_above_all_frames_without_it_and_its_cells_s
     )
     here = rows_M == STRANGE_ROW
     top, left = place_M2[here][strange_M[here].argmax()]
-    assert detector.grid(bag, "frames") == (4, 8)
+    assert detector.cell_grid(bag, "frames") == (4, 8)
     assert top <= 2
     assert left >= 5
 
