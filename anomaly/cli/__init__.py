@@ -34,6 +34,8 @@ VERBS = {
     "list": "Names of backbones, detectors, checkpoints, bad files, ...",
     "show": "What is known of one checkpoint, detector, backbone or video.",
     "retry": "Take bad videos out of quarantine.",
+    "export": "Write stored features as .npy files.",
+    "import": "Take in features from .npy files.",
     "datasets": "Public data sets: layouts, counts, whether a copy is whole, labels.",
     "doctor": "Versions, devices, and whether the root can be written.",
 }

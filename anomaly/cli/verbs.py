@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -732,4 +732,86 @@ def demo(
         click.launch(summary.night.report)
 
 
+@_verb(
+    _videos,
+    *_features,
+    click.option("--to", "folder", required=True, metavar="DIR", help="where files go"),
+    click.option(
+        "--layout",
+        type=click.Choice(["videos", "pair"]),
+        default="videos",
+        show_default=True,
+        help="an array a video and list.txt; or normal_features_M.npy and anomaly_features_M.npy",
+    ),
+    click.option(
+        "--model",
+        default="",
+        metavar="M",
+        help="name in the files of a pair; default: the backbone",
+    ),
+    click.option("--labels", default="", metavar="FILE", help="label file; a pair needs one"),
+)
+def export(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    videos: tuple[str, ...],
+    folder: str,
+    layout: Literal["pair", "videos"],
+    model: str,
+    labels: str,
+    as_json: bool,
+    **features: Any,
+) -> None:
+    """Write stored features of one backbone as .npy files, float32, cells averaged row by row."""
+    from pathlib import Path
+
+    from anomaly.verbs.exchange import export_features
+
+    recipes = _recipes(**features)
+    if len(recipes) != 1:
+        raise SpecError(f"Name one --backbone to export, not {len(recipes)}.")
+    summary = export_features(
+        root,
+        archive,
+        recipes[0],
+        Path(folder).expanduser(),
+        layout=layout,
+        model=model,
+        labels=labels,
+        videos=videos,
+    ).to_json()
+    (screen.print_json if as_json else screen.print_facts)(summary)
+
+
+@_verb(
+    click.argument("folder"),
+    click.option("--model", required=True, metavar="M", help="what made the features"),
+    click.option(
+        "--name", default="", metavar="NAME", help="name of the archive; default: the folder's"
+    ),
+    click.option(
+        "--row-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        default=0.04,
+        show_default=True,
+        help="time from one row to the next",
+    ),
+    archive=False,
+)
+def import_(
+    root: str, *, folder: str, model: str, name: str, row_seconds: float, as_json: bool
+) -> None:
+    """Take in .npy files: normal_features_M.npy and anomaly_features_M.npy, or an array a video."""
+    from pathlib import Path
+
+    from anomaly.verbs.exchange import import_features
+
+    summary = import_features(
+        root, Path(folder).expanduser(), model=model, name=name, row_seconds=row_seconds
+    ).to_json()
+    (screen.print_json if as_json else screen.print_facts)(summary)
+
+
 globals()["list"] = list_
+globals()["import"] = import_

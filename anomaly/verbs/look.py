@@ -14,6 +14,9 @@ from anomaly.storage import Root, open_root
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import find, select
 
+IMPORTS_KEY = "catalog/imports.json"
+"""what is known of archives of imported features, by name"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
@@ -64,6 +67,7 @@ def look(
     """
     root = open_root(root_url)
     location = _location(archive.root)
+    _check_not_imported(root, location)
     files = find(archive, name=archive.name, own_root=root.url)
     if not files:
         raise SpecError(
@@ -76,6 +80,23 @@ def look(
     named = tuple(_named(file, name) for file in files)
     catalog = Catalog(root, name)
     return Look(root=root, archive=name, catalog=catalog, files=named, rows=catalog.look(named))
+
+
+def _check_not_imported(root: Root, location: str) -> None:
+    """Refuse an archive of imported features: there is no video to look at, and often no honest split."""
+    imports = root.read_json(IMPORTS_KEY) or {}
+    for name, facts in imports.items():
+        if facts["location"] == location:
+            why = (
+                "They are `ungrouped`: which rows are of one video is not known, so no split of them is "
+                "honest, and nothing is trained or evaluated on them."
+                if facts["ungrouped"]
+                else "They are there for `FeatureStore.open`; verbs work on videos."
+            )
+            raise SpecError(
+                f"Archive {name!r} holds imported features of {facts['model']!r} and no video. {why} "
+                "Extract features from the videos instead."
+            )
 
 
 def _location(root: str) -> str:
