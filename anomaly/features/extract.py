@@ -142,7 +142,7 @@ class _Job:
     ) -> list[FeatureGroup]:
         """Extract recipes that want the same pixels: the video is decoded once for all of them."""
         for recipe in recipes:
-            weights.share(self.store.root, recipe.weights)
+            weights.share(self.store.root, str(recipe.parameters.get("weights", "")))
         built = [_backbone(canonical_json(recipe)) for recipe in recipes]
 
         def read(stream: FrameStream) -> list[FeatureGroup]:

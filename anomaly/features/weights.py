@@ -90,19 +90,21 @@ def read(digest: str) -> bytes:
     return data
 
 
-def share(root: Root, digest: str) -> None:
-    """Bring a file of weights from the cache to the root or from the root to the cache.
+def share(root: Root, named: str) -> None:
+    """Bring a file of weights from the cache to the root, or from the root to the cache.
 
-    Nothing happens where neither has it: not every digest is that of a file.
+    Args:
+        root: where all machines look.
+        named: what a recipe's parameters say of weights; nothing happens unless it is a digest.
     """
-    if not digest.startswith(DIGEST):
+    if not named.startswith(DIGEST):
         return
-    key = f"weights/{digest.removeprefix(DIGEST)}.safetensors"
-    if kept(digest).exists():
+    key = f"weights/{named.removeprefix(DIGEST)}.safetensors"
+    if kept(named).exists():
         if not root.exists(key):
-            root.publish(key, read(digest))
+            root.publish(key, read(named))
     elif (data := root.read(key)) is not None:
-        write_whole(kept(digest), data)
+        write_whole(kept(named), data)
 
 
 def write_whole(path: Path, data: bytes) -> None:
