@@ -426,13 +426,13 @@ def nightly(
     click.option(
         "--only-scored", is_flag=True, help="with --scores: leave out frames without a score"
     ),
-    click.option("--seed", default=0, show_default=True, help="seed of the bootstrap"),
     click.option(
         "--threshold",
         type=float,
         show_default="none",
         help="with --scores: score from which a frame alarms, for figures of events and accuracy",
     ),
+    click.option("--seed", default=0, show_default=True, help="seed of the bootstrap"),
     spec_options(ArchiveSpec, leave_out=["root"]),
     archive=False,
 )
@@ -443,8 +443,8 @@ def evaluate(  # noqa: PLR0913 (one argument an option)
     labels: str,
     scores: str,
     only_scored: bool,
-    as_json: bool,
     threshold: float | None,
+    as_json: bool,
     seed: int,
     checkpoint: str,
     videos: tuple[str, ...],
@@ -479,7 +479,6 @@ def evaluate(  # noqa: PLR0913 (one argument an option)
         click.echo(to_text(summary))
 
 
-@_verb(_checkpoint)
 @_verb(
     click.option(
         "--checkpoint",
@@ -522,6 +521,7 @@ def compare(
     click.echo(found.report)
 
 
+@_verb(_checkpoint)
 def report(root: str, archive: ArchiveSpec, *, checkpoint: str, as_json: bool) -> None:
     """Write the HTML report of an archive's scores."""
     from anomaly.verbs.report import report as run
