@@ -26,7 +26,6 @@ from anomaly.datasets.labels import LabelSet
 from anomaly.evaluation.bootstrap import Interval, draw, percentiles
 from anomaly.evaluation.curves import Clip, Floats, area, frames, quantised
 from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores, joined_with
-from anomaly.evaluation.metrics import all_resampled, metrics, values
 
 HEADLINE = "frame_auc_micro"
 PERMUTATIONS = 2000
@@ -133,14 +132,15 @@ def compare_scores(
         for name, videos in shared.items()
     }
     weights_RV = draw(len(next(iter(clips.values()))), np.random.default_rng(seed))
+    evaluations = {
+        name: evaluate_scores(videos, truth, seed=seed, sanity=sanity)
+        for name, videos in shared.items()
+    }
     everything = {one for videos in scores.values() for one in videos} & set(truth.videos)
     curves = {name: _curves(mine, weights_RV) for name, mine in clips.items()}
     return Comparison(
-        evaluations={
-            name: evaluate_scores(videos, truth, seed=seed, sanity=sanity)
-            for name, videos in shared.items()
-        },
-        pairs=_pairs(clips, weights_RV, seed),
+        evaluations=evaluations,
+        pairs=_pairs(clips, evaluations, seed),
         roc={name: one[0] for name, one in curves.items()},
         precision_recall={name: one[1] for name, one in curves.items()},
         videos_not_common=len(everything) - len(weights_RV[0]),
@@ -178,11 +178,8 @@ def _chosen(scores: VideoScores, chosen_N: NDArray[np.bool_]) -> VideoScores:
 
 
 def _pairs(
-    clips: Mapping[str, Sequence[Clip]], weights_RV: NDArray[np.int64], seed: int
+    clips: Mapping[str, Sequence[Clip]], evaluations: Mapping[str, Evaluation], seed: int
 ) -> list[Pair]:
-    chosen = {name: metrics().get(name)() for name in metrics().names()}
-    exact = {name: values(chosen, mine) for name, mine in clips.items()}
-    drawn = {name: all_resampled(chosen, mine, weights_RV) for name, mine in clips.items()}
     couples = list(combinations(clips, 2))
     p_values = [
         permutation_test(clips[first], clips[second], np.random.default_rng(seed))
@@ -193,11 +190,8 @@ def _pairs(
             first=first,
             second=second,
             differences={
-                name: _difference(
-                    exact[second][name] - exact[first][name],
-                    drawn[second][name] - drawn[first][name],
-                )
-                for name in chosen
+                name: _difference(evaluations[first], evaluations[second], name)
+                for name in evaluations[first].figures
             },
             p_delong=delong(clips[first], clips[second]),
             p_permutation=p,
@@ -207,10 +201,12 @@ def _pairs(
     ]
 
 
-def _difference(value: float, drawn_R: Floats) -> Difference:
-    if not np.isfinite(value):
+def _difference(first: Evaluation, second: Evaluation, name: str) -> Difference:
+    before, after = first.figures[name].value, second.figures[name].value
+    if before is None or after is None:
         return Difference(None, None)
-    return Difference(float(value), percentiles(drawn_R))
+    drawn_R = second.drawn[name] - first.drawn[name]
+    return Difference(after - before, percentiles(drawn_R) if first.videos > 1 else None)
 
 
 def delong(

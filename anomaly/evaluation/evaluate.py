@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from anomaly.datasets.labels import ABNORMAL, IGNORE, IGNORED, LabelSet, Truth
 from anomaly.errors import SpecError
 from anomaly.evaluation.alarms import overlapping
-from anomaly.evaluation.bootstrap import RESAMPLES, Interval, intervals
-from anomaly.evaluation.curves import Clip, Stretch
-from anomaly.evaluation.metrics import metrics, values
-from anomaly.evaluation.metrics.false_alarms_per_camera_hour import FalseAlarmsPerCameraHour
+from anomaly.evaluation.bootstrap import RESAMPLES, Interval, draw, percentiles
+from anomaly.evaluation.curves import Clip, Floats, Stretch
+from anomaly.evaluation.metrics import Metric, all_resampled, metrics, values
+from anomaly.evaluation.metrics.false_alarms_per_camera_hour import false_alarm_rates
 from anomaly.evaluation.metrics.frame_auc_micro import FrameAucMicro
 from anomaly.shapes import expect
 
@@ -96,6 +96,8 @@ class Evaluation:
     reason: str
     """why figures are missing; empty when none is"""
     seed: int
+    drawn: Mapping[str, Floats] = field(repr=False, compare=False, default_factory=dict)
+    """each metric over the resamples of the videos; equal seeds and videos give equal draws"""
 
     @property
     def videos(self) -> int:
@@ -169,9 +171,12 @@ def evaluate_scores(
     joined = joined_with(scores, truth)
     clips = [one.clip for one in joined]
     generator = np.random.default_rng(seed)
+    chosen = {name: metrics().get(name)() for name in metrics().names()}
+    drawn = all_resampled(chosen, clips, draw(len(clips), np.random.default_rng(seed)))
     return Evaluation(
         label_set=truth.id,
-        figures=_figures(clips, seed),
+        drawn=drawn,
+        figures=_figures(chosen, clips, drawn),
         sanity={**_know_nothing(joined, generator), **_simple(joined, sanity or {})},
         per_video=[_row(clip) for clip in clips],
         per_category=[category_row(name, clips) for name in categories(clips)],
@@ -256,14 +261,15 @@ def _stretches(
     return tuple(found)
 
 
-def _figures(clips: Sequence[Clip], seed: int) -> dict[str, Figure]:
-    chosen = {name: metrics().get(name)() for name in metrics().names()}
+def _figures(
+    chosen: Mapping[str, Metric], clips: Sequence[Clip], drawn: Mapping[str, Floats]
+) -> dict[str, Figure]:
     found = values(chosen, clips)
-    around = intervals(chosen, clips, np.random.default_rng(seed))
+    known = len(clips) > 1
     return {
         name: Figure(
             value=_plain(found[name]),
-            interval=around[name] if np.isfinite(found[name]) else None,
+            interval=percentiles(drawn[name]) if known and np.isfinite(found[name]) else None,
             peeks=metric.peeks,
             videos_left_out=metric.left_out(clips),
         )
@@ -273,9 +279,8 @@ def _figures(clips: Sequence[Clip], seed: int) -> dict[str, Figure]:
 
 def _by_event_recall(clips: Sequence[Clip]) -> dict[str, float | None]:
     shares = [round(tenth / 10, 1) for tenth in range(1, 11)]
-    return {
-        str(share): _plain(FalseAlarmsPerCameraHour(share).value(clips)) for share in shares
-    }
+    rates = false_alarm_rates(clips, shares)
+    return {str(share): _plain(rate) for share, rate in zip(shares, rates, strict=True)}
 
 
 def categories(clips: Sequence[Clip]) -> list[str]:

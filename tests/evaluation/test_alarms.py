@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anomaly.evaluation.alarms import MERGE_GAP_SECONDS, alarm_points
 from anomaly.evaluation.curves import Clip, Stretch
 from anomaly.evaluation.metrics import metrics
-from anomaly.evaluation.metrics.false_alarms_per_camera_hour import FalseAlarmsPerCameraHour
+from anomaly.evaluation.metrics.false_alarms_per_camera_hour import false_alarm_rates
 
 
 def clip(scores, events=(), alarms=None, seconds: float = 0.5, **more) -> Clip:
@@ -83,8 +83,8 @@ def test_recall_is_paid_for_in_false_alarms_an_hour() -> None:
     scores[4000:4010], scores[6000:6010] = 4, 2
     one = clip(scores, [(4000, 4010), (6000, 6010)])
     hour = 3600 / (7180 * 0.5)
-    assert FalseAlarmsPerCameraHour(0.5).value([one]) == pytest.approx(1 * hour)
-    assert FalseAlarmsPerCameraHour(1.0).value([one]) == pytest.approx(2 * hour)
+    assert false_alarm_rates([one], [0.5, 1.0]) == pytest.approx([1 * hour, 2 * hour])
+    assert value("false_alarms_per_camera_hour", [one]) == pytest.approx(2 * hour)
 
 
 def value(name: str, clips: list[Clip]) -> float:

@@ -33,25 +33,29 @@ class FalseAlarmsPerCameraHour(Metric):
     unit = "an hour"
     lower_is_better = True
 
-    def __init__(self, event_recall: float = EVENT_RECALL) -> None:
-        self.event_recall = event_recall
-
     @override
     def value(self, clips: Sequence[Clip]) -> float:
-        curves = pieces([alarm_points(clip) for clip in clips], at_once=2**62)
-        return float(self._per_hour(next(curves), np.ones((1, len(clips))), clips)[0])
+        return false_alarm_rates(clips, [EVENT_RECALL])[0]
 
     @override
     def resampled(self, clips: Sequence[Clip], weights_RV: NDArray[Any]) -> Floats:
         levels = quantised([alarm_points(clip) for clip in clips])
-        return self._per_hour(levels.drawn(weights_RV), weights_RV, clips)
+        return _rates(levels.drawn(weights_RV), weights_RV @ _hours(clips), EVENT_RECALL)
 
-    def _per_hour(
-        self, curve: Curve, weights_RV: NDArray[Any], clips: Sequence[Clip]
-    ) -> Floats:
-        hours_R = weights_RV @ np.array([normal_hours(clip) for clip in clips])
-        enough_RK = curve.true_RK >= self.event_recall * curve.true_R1 - 1e-9
-        false_R = np.take_along_axis(
-            curve.false_RK, np.argmax(enough_RK, axis=1)[:, None], axis=1
-        )[:, 0]
-        return np.where(curve.true_R1[:, 0] > 0, ratio(false_R, hours_R), np.nan)
+
+def false_alarm_rates(clips: Sequence[Clip], event_recalls: Sequence[float]) -> list[float]:
+    """Return false alarms an hour at the highest thresholds that find these shares of the events."""
+    (curve,) = pieces([alarm_points(clip) for clip in clips], at_once=2**62)
+    hours_1 = _hours(clips).sum(keepdims=True)
+    return [float(_rates(curve, hours_1, recall)[0]) for recall in event_recalls]
+
+
+def _hours(clips: Sequence[Clip]) -> Floats:
+    return np.array([normal_hours(clip) for clip in clips])
+
+
+def _rates(curve: Curve, hours_R: Floats, event_recall: float) -> Floats:
+    enough_RK = curve.true_RK >= event_recall * curve.true_R1 - 1e-9
+    level_R1 = np.argmax(enough_RK, axis=1)[:, None]
+    false_R = np.take_along_axis(curve.false_RK, level_R1, axis=1)[:, 0]
+    return np.where(curve.true_R1[:, 0] > 0, ratio(false_R, hours_R), np.nan)
