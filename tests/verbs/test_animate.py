@@ -74,8 +74,8 @@ def scored(tmp_path_factory):
         "--block-seconds",
         "1",
     ]  # seconds of normal video are too few for fewer
-    assert run([*train, *small, *told, *budget]) == 0
-    assert run(["score", archive, "--root", root]) == 0
+    assert run([*train, *small, *told, *budget, "--workers", "1"]) == 0
+    assert run(["score", archive, "--root", root, "--workers", "1"]) == 0
     return root
 
 
