@@ -132,7 +132,7 @@ class Domain:
         typical_BK: NDArray[np.floating[Any]] = np.stack(
             [np.median(picture.statistics_TK[rows], axis=0) for _, rows in blocks]
         )
-        strange = self._strange_views(picture)
+        strange = self._strange_views(picture, seconds_T)
         until_T = np.append(seconds_T[1:], np.inf)
         found = []
         for (number, rows), broken in zip(blocks, self._broken(typical_BK), strict=True):
@@ -176,17 +176,24 @@ class Domain:
                 limit.reason for limit, out in zip(_LIMITS, of_block, strict=True) if out
             )
 
-    def _strange_views(self, picture: Picture) -> set[int]:
+    def _strange_views(self, picture: Picture, seconds_T: NDArray[np.float64]) -> set[int]:
         """Return the numbers of the blocks of which no view agrees with the training video."""
         least = min(_LEAST_AGREEMENT, _OF_USUAL_AGREEMENT * self.views.usual_agreement)
         agreement_V = self.views.agreement(picture.views_VHW)
-        block_V = _block_of(picture.view_seconds_V)
+        block_V = _block_of(picture.view_seconds_V, seconds_T)
         familiar = set(block_V[agreement_V >= least].tolist())
         return set(block_V.tolist()) - familiar
 
 
-def _block_of(seconds_N: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.floor(seconds_N / BLOCK_SECONDS + 1e-6).astype(np.int64)
+def _block_of(
+    seconds_N: NDArray[np.float64], seconds_T: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the block of each moment of a video whose rows are at `seconds_T`.
+
+    A rest of less than half a block belongs to the block before: a moment is too short to judge by.
+    """
+    last = max(0, round(float(seconds_T[-1]) / BLOCK_SECONDS) - 1)
+    return np.floor(seconds_N / BLOCK_SECONDS + 1e-6).astype(np.int64).clip(max=last)
 
 
 def _blocks(
@@ -195,7 +202,7 @@ def _blocks(
     """Yield the number of each block of time, and which of `rows` lie in it."""
     if not len(rows):
         return
-    block_N = _block_of(seconds_T[rows])
+    block_N = _block_of(seconds_T[rows], seconds_T)
     cuts = np.flatnonzero(np.diff(block_N)) + 1
     for part in np.split(np.arange(len(rows)), cuts):
         yield int(block_N[part[0]]), rows[part]

@@ -84,6 +84,12 @@ def test_a_stretch_is_marked_from_its_first_block_to_its_last(domain: Domain):
     assert (out.start_seconds, out.stop_seconds) == pytest.approx((30, 50), abs=1 / RATE)
 
 
+def test_a_moment_at_the_end_of_a_file_is_judged_with_what_was_before_it(domain: Domain):
+    frames, seconds_T = film(20.6, 3)
+    frames[-3:] = 90
+    assert domain.outside(measured(frames, seconds_T), seconds_T) == ()
+
+
 def test_a_camera_that_stood_in_two_places_in_training_may_stand_in_either(domain: Domain):
     both = Domain.fit([seen(0), seen(1), seen(2, corruption="moved camera")])
     assert both is not None
