@@ -21,6 +21,8 @@ from tests.benchmarks.detector.protocol import Trial, trials
 CANDIDATES = (
     ("knn", ("motion",)),
     ("knn", ("static",)),
+    ("knn", ("trail",)),
+    ("knn", ("appearance",)),
     ("default", ("motion", "static")),
 )
 SYNTHETIC_SEEDS = (0, 1)
