@@ -56,7 +56,7 @@ _LIMITS = (
     _Limit("bright", "brightness", 2.4, above=True),
     _Limit("covered", "contrast", 0.3),
     _Limit("blurred", "sharpness", 0.6),
-    _Limit("noisy", "noise", 2.0, 2.0, above=True),
+    _Limit("noisy", "noise", 2.0, 4.0, above=True),
     _Limit("shaking", "shift", 2.0, 1.5, above=True),
 )
 

@@ -16,7 +16,7 @@ SCENE = SCENE.repeat(12, 0).repeat(12, 1)
 OUT = {
     "noise sd 8": {"noisy"},
     "night": {"dark"},
-    "4 px shake": {"noisy", "shaking"},
+    "4 px shake": {"shaking"},
     "defocus": {"blurred"},
     "rain": {"noisy"},
     "covered lens": {"covered"},
