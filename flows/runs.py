@@ -64,6 +64,20 @@ def workplace(archive: ArchiveSpec | None, root: str) -> tuple[ArchiveSpec, str]
     return chosen, root or settings.root
 
 
+def labels_or_set(labels: str) -> str:
+    """Return the label file that a flow works with: as given, else as set.
+
+    Raises:
+        SpecError: none is given and none is set.
+    """
+    chosen = labels or load_settings().labels
+    if not chosen:
+        raise SpecError(
+            "No labels to judge by. Give the parameter `labels`, or set ANOMALY_LABELS where the flow runs."
+        )
+    return chosen
+
+
 def engine() -> FanOut:
     """Return the fan-out of a flow: Prefect's task mapping under the settings, with progress."""
     settings = load_settings()

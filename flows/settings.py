@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     archive: ArchiveSpec | None = None
     """the archive of a flow that names none: `ANOMALY_ARCHIVE__ROOT=/videos`, one variable a field, or
     `ANOMALY_ARCHIVE='{"root": "/videos", "time_zone": "Europe/Rome"}'`"""
+    labels: str = ""
+    """label file of a flow that names none; without it `evaluate` has nothing to do after a training"""
     workers: Annotated[int, Field(ge=0)] = 0
     """how many videos at once in a flow's own processes; 0: one a core"""
     max_task_runs: Annotated[int, Field(ge=1)] = 500

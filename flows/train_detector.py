@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from anomaly.verbs.train import TrainRequest, train
 from anomaly.video import ArchiveSpec
 from flows.artifacts import publish_bad_files, publish_summary
+from flows.events import tell_checkpoint
 from flows.runs import archive_flow, end, engine, workplace
 
 
@@ -27,6 +28,7 @@ def train_detector(
     """
     spec, place = workplace(archive, root)
     summary = train(place, spec, request, fan_out=engine())
+    tell_checkpoint(summary.checkpoint, place, spec)
     publish_summary(summary.to_json())
     publish_bad_files(summary.extraction.troubled)
     return end(summary.to_json(), summary.extraction.troubled)

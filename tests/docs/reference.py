@@ -9,6 +9,7 @@ import click
 
 from anomaly.catalog import CATALOG_SCHEMA
 from anomaly.cli import anomaly
+from anomaly.evaluation.metrics import metrics
 from anomaly.evaluation.results import RESULTS_SCHEMA
 from anomaly.scores.tables import EVENTS_SCHEMA, SCORES_SCHEMA
 from flows.settings import PREFIX, Settings
@@ -107,7 +108,12 @@ MEANINGS = {
 
 def pages() -> dict[str, str]:
     """Return the generated pages by file name."""
-    return {"cli.md": _cli(), "tables.md": _tables(), "settings.md": _settings()}
+    return {
+        "cli.md": _cli(),
+        "tables.md": _tables(),
+        "settings.md": _settings(),
+        "metrics.md": _metrics(),
+    }
 
 
 def _cli() -> str:
@@ -146,6 +152,31 @@ def _tables() -> str:
                 (column, "string, from the folder", what) for column, what in PARTITION.items()
             ]
         parts += [f"## {name}", _table(("column", "type", "what"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metrics() -> str:
+    told = [
+        "Every figure of `anomaly evaluate` bears its convention in its name: the same scores differ by",
+        "twenty points between conventions. Frames marked `ignore` and frames without a score never count.",
+        "Intervals draw videos again, 1,000 times, never frames. A metric that *peeks* uses the future of",
+        "the clip it judges: comparable with papers, of no use for a nightly scan.",
+    ]
+    parts = ["# Metrics", NOTE, "\n".join(told)]
+    for name in metrics().names():
+        metric = metrics().get(name)
+        marks = [
+            metric.unit,
+            "lower is better" if metric.lower_is_better else "higher is better",
+        ]
+        marks += ["**peeks**"] if metric.peeks else []
+        rows = [
+            ("convention", metric.meaning),
+            ("formula", metric.formula),
+            ("source", metric.source),
+            ("unit", ", ".join(marks)),
+        ]
+        parts += [f"## {name}", _table((f"`{name}`", ""), rows)]
     return "\n\n".join(parts) + "\n"
 
 

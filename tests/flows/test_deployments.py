@@ -10,6 +10,7 @@ import yaml
 
 from flows.bare_names import full_name
 from flows.deployments import FLOWS, WORK_POOL, deployments
+from flows.evaluate import evaluate
 from flows.settings import Settings
 
 PREFECT_YAML = Path(__file__).parents[2] / "prefect.yaml"
@@ -55,6 +56,17 @@ def test_the_settings_say_when_night_falls(monkeypatch: pytest.MonkeyPatch):
         "30 3 * * *",
         "Europe/Rome",
     )
+
+
+def test_a_new_checkpoint_is_evaluated_by_itself_in_both_ways_to_deploy():
+    (judge,) = [one for one in deployments() if one.triggers]
+    (trigger,) = judge.triggers
+    (listed,) = from_yaml()["evaluate"]["triggers"]
+    assert judge.name == "evaluate"
+    assert (list(trigger.expect), trigger.name) == (listed["expect"], listed["name"])
+    assert trigger.match.model_dump() == listed["match"]
+    assert trigger.parameters == listed["parameters"]
+    assert set(trigger.parameters) <= set(evaluate.parameters.properties)
 
 
 def test_one_word_means_flow_and_deployment():

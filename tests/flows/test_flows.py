@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from prefect.client.schemas.objects import State
 from anomaly.errors import SpecError
 from anomaly.spec import to_dict
 from anomaly.video import ArchiveSpec
-from flows.evaluate import evaluate
+from flows.compare_checkpoints import compare_checkpoints
+from flows.evaluate import NO_LABELS, evaluate
 from flows.extract_features import extract_features
 from flows.nightly_scan import nightly_scan
 from flows.runs import WITH_FAILURES
@@ -49,6 +51,25 @@ def story(campus: ArchiveSpec, root: Path, prefect_server: None) -> Story:
         "again": nightly_scan(**here),
         "score": score_archive(**here),
         "evaluate": evaluate(**here, labels=str(labels)),
+        "unlabelled": evaluate(**here, after_training=True),
+    }
+
+
+@pytest.fixture(scope="module")
+def compared(
+    campus: ArchiveSpec, root: Path, story: Story, tmp_path_factory: pytest.TempPathFactory
+) -> Story:
+    """The final states of a training of another detector, its evaluation, and a comparison."""
+    copy = tmp_path_factory.mktemp("compared") / "root"
+    shutil.copytree(root, copy)
+    here = {"archive": campus, "root": str(copy), "return_state": True}
+    labels = str(copy / "labels.csv")
+    first = story["train"].result()["checkpoint"]
+    request = replace(REQUEST, detector="gmm", into="gmm")
+    return {
+        "train": train_detector(**here, request=request),
+        "evaluate": evaluate(**here, labels=labels, checkpoint="gmm"),
+        "compare": compare_checkpoints(**here, checkpoints=(first, "gmm"), labels=labels),
     }
 
 
@@ -146,6 +167,34 @@ def test_a_sweep_compares_a_grid_and_leaves_the_current_bundle(
     assert [trial["metric"] for trial in state.result()["trials"]] == ["frame_auc_micro"] * 2
     current = Path("checkpoints/current.json")
     assert (place / current).read_bytes() == (reference / current).read_bytes()
+
+
+def test_a_run_after_training_without_labels_has_nothing_to_do(story: Story):
+    assert story["unlabelled"].name == NO_LABELS
+    assert "ANOMALY_LABELS" in story["unlabelled"].message
+
+
+def test_without_labels_a_run_that_was_asked_for_is_refused(
+    prefect_server: None, campus: ArchiveSpec
+):
+    with pytest.raises(SpecError, match="ANOMALY_LABELS"):
+        evaluate(archive=campus)
+
+
+def test_evaluation_scores_what_a_new_checkpoint_has_not_scored(compared: Story):
+    found = compared["evaluate"].result()
+    assert (found["checkpoint"], found["videos"], found["videos_without_scores"]) == (
+        "gmm",
+        2,
+        0,
+    )
+
+
+def test_checkpoints_are_compared_in_a_report(compared: Story):
+    found = compared["compare"].result()
+    assert list(found["checkpoints"])[1] == "gmm"
+    assert found["pairs"][0]["in_words"].startswith("No decisive difference")
+    assert "gmm" in Path(found["report"]).read_text()
 
 
 def test_an_archive_shows_as_a_form_with_its_documented_fields():

@@ -25,6 +25,10 @@ from anomaly.video import ArchiveSpec
 from flows.deployments import FLOWS, WORK_POOL
 from tests.flows.conftest import REQUEST
 
+LABELS = """video,n_frames,start_frame,stop_frame,category
+gate/20260302_080000.mp4,40,10,20,test
+hall/20260302_080000.mp4,40,,,
+"""
 CHECKOUT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
@@ -53,6 +57,7 @@ class Server:
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "DO_NOT_TRACK": "1",
             "ANOMALY_WORKERS": "2",
+            "ANOMALY_LABELS": str(folder / "labels.csv"),
         }
         self.running: list[subprocess.Popen[bytes]] = []
 
@@ -120,14 +125,26 @@ class Server:
                 return
         raise RuntimeError((self.folder / "server.log").read_text())
 
+    def runs_of(self, name: str) -> list[dict[str, Any]]:
+        """Return the runs of a flow that have begun, the latest first."""
+        flow = {"name": {"any_": [name]}}
+        runs = self.ask("flow_runs/filter", {"flows": flow, "sort": "START_TIME_DESC"})
+        return [run for run in runs if run["start_time"]]
+
+    def first_end_of(self, name: str) -> dict[str, Any]:
+        """Wait until some run of a flow that nobody waits for has ended, and return it."""
+        for _ in range(240):
+            ended = [run for run in self.runs_of(name) if run["end_time"]]
+            if ended:
+                return ended[0]
+            time.sleep(0.5)
+        raise RuntimeError((self.folder / "worker.log").read_text())
+
     def run_deployment(self, name: str, **parameters: Any) -> dict[str, Any]:
         """Run a deployment by its one-word name, wait for its end, and return the flow run."""
         given = [f"--param={key}={json.dumps(value)}" for key, value in parameters.items()]
         self.command("prefect", "deployment", "run", name, *given, "--watch")
-        flow = {"name": {"any_": [name]}}
-        runs = self.ask("flow_runs/filter", {"flows": flow, "sort": "START_TIME_DESC"})
-        started: list[dict[str, Any]] = [run for run in runs if run["start_time"]]
-        return started[0]
+        return self.runs_of(name)[0]
 
 
 def kill_group(leader: int) -> None:
@@ -141,6 +158,7 @@ def kill_group(leader: int) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with our deployments and a worker that runs them."""
     made = Server(tmp_path_factory.mktemp("prefect"))
+    (made.folder / "labels.csv").write_text(LABELS)
     try:
         made.start(
             "server", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(made.port),
@@ -184,6 +202,7 @@ def runs(
         "extract": server.run_deployment("extract-features", **where),
         "train": server.run_deployment("train-detector", **where, request=to_dict(REQUEST)),
         "night": server.run_deployment("nightly-scan", **where),
+        "evaluate": server.first_end_of("evaluate"),
     }
 
 
@@ -211,6 +230,14 @@ def test_they_leave_what_the_command_line_leaves_byte_for_byte(
     assert expected
     assert list(found) == list(expected)
     assert [key for key in found if found[key] != expected[key]] == []
+
+
+def test_a_new_checkpoint_was_evaluated_by_itself(runs: dict[str, Any]):
+    evaluation = runs["evaluate"]
+    assert (evaluation["state_type"], evaluation["state_name"]) == ("COMPLETED", "Completed")
+    assert evaluation["parameters"]["checkpoint"].startswith("gaussian-motion-")
+    assert evaluation["parameters"]["archive"]["time_zone"] == "Europe/Rome"
+    assert (runs["root"] / "evaluations" / "results.parquet").exists()
 
 
 def test_each_video_was_a_task_run_with_its_name(server: Server, runs: dict[str, Any]):
