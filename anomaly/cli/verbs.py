@@ -95,7 +95,15 @@ _runtime = click.option(
     metavar="NAME",
     help="what runs a network: torch, onnx, openvino or compiled; short for --backbone-option runtime=NAME",
 )
-_features = (_backbone, _backbone_options, _runtime, _decoder, _keyframes, _bad_frames)
+_gate = click.option(
+    "--gate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    metavar="TOLERANCE",
+    show_default="off",
+    help="reuse the last vector while the scene is still; how far off it may be, such as 0.02",
+)
+_features = (_backbone, _backbone_options, _runtime, _decoder, _keyframes, _bad_frames, _gate)
 """what makes a recipe"""
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from anomaly.errors import SpecError, StoreError
 from anomaly.features.picture import Picture
@@ -21,6 +22,18 @@ from anomaly.spec import from_dict, spec, to_dict
 from anomaly.video import FrameBatch, PixelSpec
 
 StoredType = Literal["float16", "float32", "uint8"]
+
+
+@spec
+class GateSpec:
+    """Reuse of the last vector in still scenes."""
+
+    tolerance: Annotated[float, Field(gt=0)] = 0.02
+    """how far, relative to its length, a reused vector may be from the true one"""
+    audit_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """share of the frames that could reuse a vector and are computed anyway, to measure the error"""
+    seed: int = 0
+    """decides which ones"""
 
 
 @spec
@@ -41,6 +54,8 @@ class FeatureSpec:
     """name of a file in video/decoders"""
     dtype: StoredType = "float16"
     """type of stored values"""
+    gate: GateSpec | None = None
+    """None: every frame is computed"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,8 @@ class FeatureBlock:
     place_N2: NDArray[np.int16] | None = None
     grid: tuple[int, int] | None = None
     """rows and columns of the grid"""
+    gate_T2: NDArray[np.float32] | None = None
+    """what the gate did (`features.gate`): decision, and error where it was measured"""
 
     def __post_init__(self) -> None:
         expect("seconds", self.seconds_T, "T", T=len(self.index_T))
@@ -94,6 +111,7 @@ class FeatureBlock:
             self.offsets_S[start : stop + 1] - first,
             None if self.place_N2 is None else self.place_N2[first:last],
             self.grid,
+            None if self.gate_T2 is None else self.gate_T2[start:stop],
         )
 
     def max_over_cells(
@@ -127,6 +145,7 @@ def concatenate(blocks: list[FeatureBlock]) -> FeatureBlock:
     """Return consecutive blocks of one video as one block."""
     counts = np.concatenate([np.diff(block.offsets_S) for block in blocks])
     places = [block.place_N2 for block in blocks if block.place_N2 is not None]
+    gates = [block.gate_T2 for block in blocks if block.gate_T2 is not None]
     return FeatureBlock(
         np.concatenate([block.index_T for block in blocks]),
         np.concatenate([block.seconds_T for block in blocks]),
@@ -134,6 +153,7 @@ def concatenate(blocks: list[FeatureBlock]) -> FeatureBlock:
         np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]),
         np.concatenate(places) if places else None,
         blocks[0].grid,
+        np.concatenate(gates) if len(gates) == len(blocks) else None,
     )
 
 
@@ -238,6 +258,7 @@ def recipe(
     decoder: str = "pyav",
     keyframes: bool = False,
     bad_frames: BadFrames = "skip",
+    gate: float | None = None,
 ) -> FeatureSpec:
     """Return the complete recipe for a backbone by name, with defaults and digests written out.
 
@@ -247,6 +268,7 @@ def recipe(
         decoder: name of a file in video/decoders.
         keyframes: look at key frames alone.
         bad_frames: what becomes of frames that cannot be decoded; see `PixelSpec`.
+        gate: tolerance of a gate that reuses vectors in still scenes; None for no gate.
 
     Raises:
         SpecError: there is no such backbone or decoder, a parameter is wrong, or key frames alone do not
@@ -264,7 +286,13 @@ def recipe(
     frames: Literal["all", "key"] = "key" if keyframes else "all"
     if keyframes:
         _check_key_frames(found, built, bad_frames)
-    return replace(found, pixels=replace(found.pixels, frames=frames, bad_frames=bad_frames))
+    if gate is not None and not built.rows_stand_alone:
+        raise SpecError(
+            f"A gate is not to be had: backbone {found.backbone!r} compares each frame with others near it."
+        )
+    pixels = replace(found.pixels, frames=frames, bad_frames=bad_frames)
+    behind = None if gate is None else GateSpec(tolerance=gate)
+    return replace(found, pixels=pixels, gate=behind)
 
 
 def _check_key_frames(found: FeatureSpec, built: Backbone, bad_frames: BadFrames) -> None:

@@ -19,6 +19,7 @@ from anomaly.errors import SpecError, TransientError, VideoError
 from anomaly.features import Backbone, FeatureBlock, FeatureSpec, recipe_of, weights
 from anomaly.features.backbones import backbones
 from anomaly.features.cross_check import Agreement, is_drawn, second_opinion
+from anomaly.features.gate import Gated
 from anomaly.features.picture import Picture, PictureMeter
 from anomaly.features.resume import GoingOn
 from anomaly.features.store import FeatureGroup, FeatureStore, FeatureWriter, group_key
@@ -160,9 +161,14 @@ class _Job:
         content: str,
     ) -> list[FeatureGroup]:
         writers = [
-            self.store.writer(recipe, content, decoder=stream.decoder) for recipe in recipes
+            # what a gate reuses depends on all frames before: such a video begins anew
+            self.store.writer(recipe, content, decoder="" if recipe.gate else stream.decoder)
+            for recipe in recipes
         ]
-        going_on = [GoingOn(*pair) for pair in zip(built, writers, strict=True)]
+        going_on = [
+            GoingOn(Gated(backbone, recipe.gate) if recipe.gate else backbone, writer)
+            for backbone, recipe, writer in zip(built, recipes, writers, strict=True)
+        ]
         try:
             for number, block in in_turn(going_on, _pictured(stream, writers)):
                 writers[number].append(block)
@@ -303,7 +309,7 @@ def _backbone(recipe_json: str) -> Backbone:
     here = recipe_of(recipe.backbone, built, decoder=recipe.decoder, dtype=recipe.dtype)
     asked = recipe.pixels  # the backbone has no say in these
     pixels = replace(here.pixels, frames=asked.frames, bad_frames=asked.bad_frames)
-    here = replace(here, pixels=pixels)
+    here = replace(here, pixels=pixels, gate=recipe.gate)
     difference = first_difference(to_dict(here), to_dict(recipe))
     if difference is not None:
         raise SpecError(

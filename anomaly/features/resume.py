@@ -19,6 +19,7 @@ from anomaly.storage import Root
 from anomaly.video import FrameBatch
 
 if TYPE_CHECKING:
+    from anomaly.features.gate import Gated
     from anomaly.features.store import FeatureWriter
 
 
@@ -106,7 +107,7 @@ def _counts(root: Root, key: str) -> NDArray[np.int64]:
 class GoingOn:
     """A backbone that starts where its writer left off."""
 
-    def __init__(self, backbone: Backbone, writer: FeatureWriter) -> None:
+    def __init__(self, backbone: Backbone | Gated, writer: FeatureWriter) -> None:
         self._backbone = backbone
         self._writer = writer
 

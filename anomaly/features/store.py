@@ -5,6 +5,7 @@
         features      (N, D)  vectors of all cells, row after row, in the recipe's dtype
         offsets       (T+1,)  cells of row t are offsets[t] to offsets[t+1]     } of grid
         place         (N, 2)  grid row and column of each cell                  } backbones
+        gate          (T, 2)  what the gate did with each row, and its error where measured; if there is one
         frame_index   (T,)    source frame of each row
         seconds       (T,)    presentation time from the first frame
         picture       (T, 6)  what each picture is like: columns `features.picture.STATISTICS`
@@ -30,6 +31,7 @@ from typing_extensions import override
 
 from anomaly.errors import StoreError, TransientError
 from anomaly.features import FeatureBlock, FeatureSpec
+from anomaly.features.gate import summary
 from anomaly.features.picture import Picture
 from anomaly.features.resume import LeftOver, forget_counts, left_over, save_counts
 from anomaly.shapes import expect
@@ -225,6 +227,11 @@ class FeatureGroup:
         """Return the mean absolute change since the row before, shape (T,), 0 to 255; first 0."""
         return self._light_T2()[:, 1]
 
+    def gate_T2(self) -> NDArray[np.float32] | None:
+        """Return what the gate did with each row (`features.gate`); None where there was none."""
+        column = self._columns.get("gate")
+        return None if column is None else column.read(0, self.n_rows)
+
     def picture(self) -> Picture | None:
         """Return what the camera's picture was like; None where it was not measured."""
         if "views" not in self._columns:
@@ -335,6 +342,7 @@ class FeatureWriter:
         self._columns: dict[str, _GrowingColumn] = {}
         self._unsaved_counts: list[NDArray[np.int64]] = []
         self._first_unsaved_row = 0
+        self._audits: list[NDArray[np.float32]] = []
         self._decoder = decoder
         if left is None:
             wipe(root, key)
@@ -381,6 +389,9 @@ class FeatureWriter:
             self._put("offsets", offsets_S if self.n_rows == 0 else offsets_S[1:])
             self._put("place", block.place_N2.astype(np.int16))
             self._save_counts(np.diff(block.offsets_S))
+        if block.gate_T2 is not None:
+            self._put("gate", block.gate_T2)
+            self._audits.append(block.gate_T2)
         self.n_rows += len(block)
         self.n_cells += len(block.values_ND)
 
@@ -411,6 +422,8 @@ class FeatureWriter:
         if self._first_unsaved_row:
             forget_counts(self.root, self.key)
         attributes = {**_facts(report), **self._sizes(), "complete": True}
+        if self._audits:
+            attributes["gate"] = summary(np.concatenate(self._audits))
         arrays = {name: column.metadata() for name, column in self._columns.items()}
         self._publish(attributes, arrays)
         return FeatureGroup(self.root, self.key, attributes)

@@ -56,6 +56,8 @@ class TrainRequest:
     """look at key frames alone"""
     bad_frames: BadFrames = "skip"
     """what becomes of frames that cannot be decoded"""
+    gate: float | None = None
+    """reuse vectors in still scenes; how far off they may be"""
     scores: ScoreSpec = field(default_factory=ScoreSpec)
     seed: int = 0
     videos: tuple[str, ...] = ()
@@ -84,6 +86,7 @@ class TrainRequest:
                 decoder=self.decoder,
                 keyframes=self.keyframes,
                 bad_frames=self.bad_frames,
+                gate=self.gate,
             )
         return found
 
