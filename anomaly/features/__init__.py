@@ -321,7 +321,7 @@ def _own(backbone: str, parameters: dict[str, Any], known: Sequence[str]) -> dic
     for key, value in parameters.items():
         name, dot, own = key.rpartition(".")
         if dot and name not in known:
-            raise unknown_name("backbone", name, known)
+            raise unknown_name("backbone", name, list(known))
         if name in {"", backbone}:
             found[own] = value
     return found
