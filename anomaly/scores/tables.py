@@ -189,7 +189,10 @@ def digest_of(table: pa.Table) -> str:
             values = values.dictionary_encode()
             hasher.update(json.dumps(values.dictionary.to_pylist()).encode())
             values = values.indices
-        hasher.update(values.to_numpy(zero_copy_only=False).tobytes())
+        if pa.types.is_nested(values.type):  # as an array it would be addresses of objects
+            hasher.update(json.dumps(values.to_pylist()).encode())
+        else:
+            hasher.update(values.to_numpy(zero_copy_only=False).tobytes())
     return hasher.hexdigest()[:32]
 
 

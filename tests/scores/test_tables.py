@@ -265,3 +265,13 @@ def test_a_camera_day_costs_few_bytes_a_row_in_large_sorted_row_groups(root: Roo
     assert "BYTE_STREAM_SPLIT" in encodings["score"]
     assert "DELTA_BINARY_PACKED" in encodings["frame"]
     assert len(data) / frames < 12
+
+
+def test_a_digest_depends_on_the_boxes_of_events_and_not_on_where_they_lie_in_memory() -> None:
+    def table(left: int) -> pa.Table:
+        box = {"left": left, "top": 0, "right": 9, "bottom": 9, "score": 1.0}
+        boxes = pa.array([[box], None], EVENTS_SCHEMA.field("boxes").type)
+        return pa.table({"boxes": boxes})
+
+    assert digest_of(table(1)) == digest_of(table(1))
+    assert digest_of(table(1)) != digest_of(table(2))
