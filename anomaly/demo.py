@@ -14,6 +14,7 @@ from typing import Any
 
 from anomaly.fanout import FanOut
 from anomaly.nightly import NightlySummary, nightly
+from anomaly.scores import ScoreSpec
 from anomaly.storage import open_root
 from anomaly.verbs.evaluate import EvaluateSummary, evaluate
 from anomaly.verbs.query import query
@@ -29,6 +30,8 @@ from anomaly.video.synthetic import (
     make_archive,
 )
 
+BUDGET = 24.0
+"""false alarms a camera-day, one an hour: three minutes of normal video say too little of a whole day"""
 TOP_VIDEOS = """
 SELECT camera, video, round(max(score), 1) AS peak, count(*) AS frames
 FROM current_scores GROUP BY ALL ORDER BY peak DESC LIMIT 5
@@ -88,7 +91,10 @@ def demo(root: str, *, seed: int = 0, fan_out: FanOut) -> DemoSummary:
     folder = Path(open_root(root).url) / "demo-archive"
     planted = make_archive(folder, seed=seed, fan_out=fan_out)
     archive = ArchiveSpec(root=str(folder), name="demo", pattern=PATTERN, time_zone=TIME_ZONE)
-    training = train(root, archive, TrainRequest(videos=(NORMAL_GLOB,)), fan_out=fan_out)
+    request = TrainRequest(
+        videos=(NORMAL_GLOB,), scores=ScoreSpec(alarms_per_camera_day=BUDGET)
+    )
+    training = train(root, archive, request, fan_out=fan_out)
     night = nightly(root, archive, videos=(SCAN_GLOB,), fan_out=fan_out)
     labels = str(folder / "labels.csv")
     evaluation = evaluate(root, archive, labels=labels, videos=(SCAN_GLOB,))

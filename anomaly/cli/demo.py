@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from anomaly.cli import screen
-from anomaly.demo import DemoSummary
+from anomaly.demo import BUDGET, DemoSummary
 
 
 def print_demo(summary: DemoSummary) -> None:
@@ -27,7 +27,8 @@ def print_demo(summary: DemoSummary) -> None:
     low, high = facts["frame_auc_micro_interval"]
     click.echo(
         f"planted {len(facts['planted'])}, found {facts['found']}, missed {facts['missed']}, "
-        f"false alarms {facts['false_alarms']}"
+        f"false alarms {facts['false_alarms']} "
+        f"(budget: {BUDGET / 24:g} an hour and camera)"
     )
     click.echo(
         f"frame AUC (micro, every frame, other videos than trained on): "
