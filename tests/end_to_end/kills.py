@@ -124,7 +124,7 @@ class Stage:
 
 
 STAGES = {
-    "extract": Stage("campus", "", "extracted", ("extract",)),
+    "extract": Stage("campus", "", "extracted", ("extract", "--backbone", "motion")),
     "train a bank": Stage(
         "campus",
         "extracted",

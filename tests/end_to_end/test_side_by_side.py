@@ -51,7 +51,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on_from_there(
     campus: Path, extracted: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
-    extract = ("extract", str(campus), "--root", str(root), *NAMES)
+    extract = ("extract", str(campus), "--root", str(root), *NAMES, "--backbone", "motion")
     command = Command(extract)
     while len(list(root.glob("features/*/*/zarr.json"))) < 3:
         time.sleep(0.005)

@@ -107,7 +107,10 @@ def test_a_clip_shows_every_frame_of_the_event_with_its_score_below(scored, tmp_
     pictures = frames_of(path)
     assert told["frames"] == len(pictures)
     assert told["boxes"] > 0
-    begin, end = max(0, event["start_seconds"] - 0.5), min(FRAMES / 10, event["stop_seconds"] + 0.5)
+    begin, end = (
+        max(0, event["start_seconds"] - 0.5),
+        min(FRAMES / 10, event["stop_seconds"] + 0.5),
+    )
     wanted = (end - begin) * 10
     assert abs(len(pictures) - wanted) <= 2
     assert pictures[0].shape == (HEIGHT + 80, WIDTH, 3)

@@ -127,6 +127,8 @@ def test_a_convlstm_remembers_what_it_saw_and_does_not_look_ahead():
 
 def test_a_sparse_memory_gives_mixtures_of_few_items():
     memory = SparseMemory(8, 50, shrinkage=5 / 50, penalty=1.0)
+    drawn_MC = torch.randn(50, 8, generator=torch.Generator().manual_seed(0))
+    memory.items_MC.data = torch.nn.functional.normalize(drawn_MC, dim=1)
     codes = memory.items_MC[:3].detach().T.reshape(1, 8, 3) * 60
     mixed, entropy = memory(codes)
     assert mixed.shape == codes.shape
