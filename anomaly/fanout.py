@@ -24,10 +24,6 @@ from anomaly.errors import TransientError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CHANCES = 3
-"""how often an item may be under way when a worker process dies before the run gives up"""
-
-
 _PATIENCE_SECONDS = 3.0
 """how long a worker process may take to end when asked, before it is killed"""
 
@@ -60,8 +56,9 @@ def one_by_one(
 def process_pool(workers: int = 0) -> FanOut:
     """Return a `FanOut` over local processes, by default one a core.
 
-    A worker that is killed (out of memory, say) costs its items another try in a fresh pool, not the
-    run; an item that was under way at three deaths raises `TransientError`.
+    A worker that is killed (out of memory, say) costs what was under way another try in a fresh pool,
+    not the run. What was under way at a second death is done alone, one by one; an item that kills
+    its worker even then raises `TransientError`.
     """
     count = workers or os.cpu_count() or 1
 
@@ -71,44 +68,55 @@ def process_pool(workers: int = 0) -> FanOut:
         if count == 1 or len(items) <= 1:
             yield from one_by_one(function, items, label=label)
             return
-        left = list(items)
-        for _ in range(_CHANCES):
-            failed: list[Item] = []
-            yield from _one_pool(function, left, count, failed)
-            left = failed
-            if not left:
-                return
-        raise TransientError(
-            f"{label}: worker processes died {_CHANCES} times with {left[0]!r} under way, "
-            "perhaps out of memory. Run again with fewer --workers."
-        )
+        waiting = deque(items)
+        while waiting:
+            suspects: deque[Item] = deque()
+            yield from _one_pool(function, waiting, count, suspects)
+            doubtful: deque[Item] = deque()
+            while suspects:
+                yield from _one_pool(function, suspects, count, doubtful)
+            for item in doubtful:
+                yield from _alone(function, item, label)
 
     return run
 
 
+def _alone(function: Callable[[Item], Result], item: Item, label: str) -> Iterator[Result]:
+    """Yield the result of an item that has a pool of one process to itself, so that blame is certain."""
+    guilty: deque[Item] = deque()
+    yield from _one_pool(function, deque([item]), 1, guilty)
+    if guilty:
+        raise TransientError(
+            f"{label}: worker processes died 3 times with {item!r} under way, at last with nothing "
+            "beside it, perhaps out of memory. Run again with fewer --workers."
+        )
+
+
 def _one_pool(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int, failed: list[Item]
+    function: Callable[[Item], Result],
+    waiting: deque[Item],
+    workers: int,
+    failed: deque[Item],
 ) -> Iterator[Result]:
-    """Yield results until all is done or the pool breaks; what got none goes to `failed`."""
-    pool = start_pool(min(workers, len(items)))
+    """Yield results, taking items from `waiting`, until all is done or the pool breaks.
+
+    What was under way when it broke goes to `failed`; the rest is left waiting.
+    """
+    pool = start_pool(min(workers, len(waiting)))
     pending: dict[Future[Result], Item] = {}
-    waiting = deque(items)
     try:
-        while waiting or pending:
+        while pending or (waiting and not failed):
             while waiting and not failed and len(pending) < 2 * workers:
+                item = waiting.popleft()
                 try:
-                    pending[pool.submit(function, waiting[0])] = waiting[0]
+                    pending[pool.submit(function, item)] = item
                 except BrokenProcessPool:
-                    failed.append(waiting[0])
-                waiting.popleft()
+                    failed.append(item)
             yield from _finished(pending, failed)
-            if failed and not pending:
-                break
     except BaseException:
         kill_children()
         raise
     finally:
-        failed += waiting
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -130,7 +138,7 @@ def kill_children() -> None:
             child.kill()
 
 
-def _finished(pending: dict[Future[Result], Item], failed: list[Item]) -> Iterator[Result]:
+def _finished(pending: dict[Future[Result], Item], failed: deque[Item]) -> Iterator[Result]:
     done, _ = wait(pending, return_when=FIRST_COMPLETED)
     for future in done:
         item = pending.pop(future)

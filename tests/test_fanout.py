@@ -45,8 +45,16 @@ def test_a_killed_worker_costs_a_retry_and_not_the_run(tmp_path: Path):
 
 
 def test_an_item_that_always_kills_its_worker_ends_the_run_with_its_name():
-    with pytest.raises(TransientError, match=r"died 3 times.*die"):
-        list(process_pool(2)(die_always, ["die", "b", "die"], label="t"))
+    items = ["a", "die", "b", "c"]
+    with pytest.raises(TransientError, match=r"died 3 times with 'die'"):
+        list(process_pool(2)(die_always, items, label="t"))
+
+
+def test_what_is_under_way_beside_killers_is_never_blamed(tmp_path: Path):
+    items = [
+        str(tmp_path / name) for name in ("1.die", "a", "2.die", "b", "3.die", "4.die", "c")
+    ]
+    assert sorted(process_pool(2)(die_once, items, label="t")) == sorted(items)
 
 
 def test_an_error_of_the_function_reaches_the_caller():
