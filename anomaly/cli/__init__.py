@@ -17,28 +17,38 @@ from typing import Any
 import click
 from typing_extensions import override
 
-VERBS = {
-    "demo": "Make a small archive, run everything over it, open the report.",
-    "scan": "What is in the archive, what is new, what is broken, how long it would take.",
-    "extract": "Store the features of every video that has none yet.",
-    "train": "Fit a detector on normal (or labelled) videos.",
-    "sweep": "Try a small grid of detectors and options, and compare them.",
-    "score": "Give every frame of every video a score; find events.",
-    "nightly": "Scan, extract, score, report: only what is new.",
-    "evaluate": "Compare scores with labels: AUC and more, with intervals.",
-    "compare": "Compare checkpoints on labelled videos: differences, curves, events.",
-    "report": "Write the HTML report of an archive.",
-    "clip": "Write one event as a clip, with boxes and the course of the score.",
-    "animate": "Write a whole video the same way, as MP4 or GIF.",
-    "query": "Ask the score tables a question in SQL (DuckDB).",
-    "list": "Names of backbones, detectors, checkpoints, bad files, ...",
-    "show": "What is known of one checkpoint, detector, backbone or video.",
-    "retry": "Take bad videos out of quarantine.",
-    "export": "Write stored features as .npy files.",
-    "import": "Take in features from .npy files.",
-    "datasets": "Public data sets: layouts, counts, whether a copy is whole, labels.",
-    "doctor": "Versions, devices, and whether the root can be written.",
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Make a small archive, run everything over it, open the report."),
+    "scan": (
+        "archives",
+        "What is in the archive, what is new, what is broken, how long it would take.",
+    ),
+    "extract": ("archives", "Store the features of every video that has none yet."),
+    "train": ("learning", "Fit a detector on normal (or labelled) videos."),
+    "sweep": ("learning", "Try a small grid of detectors and options, and compare them."),
+    "score": ("scoring", "Give every frame of every video a score; find events."),
+    "nightly": ("scoring", "Scan, extract, score, report: only what is new."),
+    "evaluate": ("judging", "Compare scores with labels: AUC and more, with intervals."),
+    "compare": (
+        "judging",
+        "Compare checkpoints on labelled videos: differences, curves, events.",
+    ),
+    "report": ("scoring", "Write the HTML report of an archive."),
+    "clip": ("scoring", "Write one event as a clip, with boxes and the course of the score."),
+    "animate": ("scoring", "Write a whole video the same way, as MP4 or GIF."),
+    "query": ("asking", "Ask the score tables a question in SQL (DuckDB)."),
+    "list": ("asking", "Names of backbones, detectors, checkpoints, bad files, ..."),
+    "show": ("asking", "What is known of one checkpoint, detector, backbone or video."),
+    "retry": ("archives", "Take bad videos out of quarantine."),
+    "export": ("archives", "Write stored features as .npy files."),
+    "import": ("archives", "Take in features from .npy files."),
+    "datasets": (
+        "archives",
+        "Public data sets: layouts, counts, whether a copy is whole, labels.",
+    ),
+    "doctor": ("asking", "Versions, devices, and whether the root can be written."),
 }
+"""in the order of a day's work: the module that has the verb, and what it does"""
 
 
 class Verbs(click.Group):
@@ -55,8 +65,10 @@ class Verbs(click.Group):
         """Import and return one verb."""
         del ctx
         if cmd_name in VERBS:
-            module = importlib.import_module("anomaly.cli.verbs")
-            verb: click.Command = getattr(module, cmd_name)
+            theme, _ = VERBS[cmd_name]
+            found = vars(importlib.import_module(f"anomaly.cli.{theme}"))
+            name = cmd_name.replace("-", "_")
+            verb: click.Command = found[name if name in found else f"{name}_"]
             return verb
         for point in entry_points(group="anomaly.commands", name=cmd_name):
             plugin: click.Command = point.load()
@@ -77,7 +89,9 @@ class Verbs(click.Group):
     @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
-        rows = [(name, VERBS.get(name, "(plug-in)")) for name in self.list_commands(ctx)]
+        rows = [
+            (name, VERBS.get(name, ("", "(plug-in)"))[1]) for name in self.list_commands(ctx)
+        ]
         with formatter.section("Verbs"):
             formatter.write_dl(rows)
 

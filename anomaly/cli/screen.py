@@ -58,6 +58,11 @@ def print_json(value: Mapping[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
+def show(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print plain values: as JSON, or for people to read."""
+    (print_json if as_json else print_facts)(facts)
+
+
 def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows of equal keys as a table on stdout."""
     if not rows:
