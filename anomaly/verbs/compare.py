@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anomaly.checkpoints import Checkpoint
-from anomaly.datasets.labels import LabelSet, check_known, read_labels
+from anomaly.datasets.labels import LabelSet, read_labels
 from anomaly.errors import SpecError
 from anomaly.evaluation.changes import Changes, changes_between
 from anomaly.evaluation.compare import Comparison, compare_scores
@@ -17,12 +17,11 @@ from anomaly.fanout import FanOut
 from anomaly.report.comparison import render_comparison
 from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import open_root
-from anomaly.verbs.evaluate import labelled_videos, score_labelled, trained_on
-from anomaly.verbs.look import Look, look
+from anomaly.verbs.evaluate import labelled_videos, look_labelled, trained_on
+from anomaly.verbs.look import Look
 from anomaly.verbs.score import choose_checkpoint
 from anomaly.verbs.stored import sanity_scores, stored_scores
-from anomaly.video import ArchiveSpec, VideoFile
-from anomaly.video.archive import select
+from anomaly.video import ArchiveSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +82,7 @@ def compare(
     opened = open_root(root)
     bundles = [choose_checkpoint(opened, name) for name in dict.fromkeys(checkpoints)]
     truth = read_labels(Path(labels))
-
-    def check(files: Sequence[VideoFile]) -> None:
-        check_known(truth, [file.uri for file in files])
-        select(files, videos)
-
-    seen = look(root, archive, check=check)
-    if fan_out is not None:
-        seen = score_labelled(seen, archive, bundles, truth, videos, fan_out)
+    seen = look_labelled(root, archive, bundles, truth, videos, fan_out)
     wanted = _common_videos(seen, bundles, truth, videos)
     comparison = compare_scores(
         {bundle.name: stored_scores(seen, bundle, wanted) for bundle in bundles},

@@ -70,14 +70,7 @@ def evaluate(
     """
     bundle = choose_checkpoint(open_root(root), checkpoint)
     truth = read_labels(Path(labels))
-
-    def check(files: Sequence[VideoFile]) -> None:
-        check_known(truth, [file.uri for file in files])
-        select(files, videos)
-
-    seen = look(root, archive, check=check)
-    if fan_out is not None:
-        seen = score_labelled(seen, archive, [bundle], truth, videos, fan_out)
+    seen = look_labelled(root, archive, [bundle], truth, videos, fan_out)
     labelled = labelled_videos(seen, truth, videos)
     trained = trained_on(seen, bundle, truth)
     ledger = seen.catalog.scored(bundle.name)
@@ -112,21 +105,35 @@ def labelled_videos(seen: Look, truth: LabelSet, globs: Sequence[str]) -> list[s
     return [uri for uri in truth.videos if uri in chosen]
 
 
-def score_labelled(
-    seen: Look,
+def look_labelled(
+    root: str,
     archive: ArchiveSpec,
     bundles: Sequence[Checkpoint],
     truth: LabelSet,
     globs: Sequence[str],
-    fan_out: FanOut,
+    fan_out: FanOut | None,
 ) -> Look:
-    """Score labelled videos that some bundle has not scored and was not fitted on; look again."""
+    """Look at an archive whose videos the labels name.
+
+    With `fan_out`, labelled videos that some bundle has not scored and was not fitted on are scored.
+
+    Raises:
+        SpecError: a label names an unknown video, or a glob no video.
+    """
+
+    def check(files: Sequence[VideoFile]) -> None:
+        check_known(truth, [file.uri for file in files])
+        select(files, globs)
+
+    seen = look(root, archive, check=check)
+    if fan_out is None:
+        return seen
     labelled = set(labelled_videos(seen, truth, globs))
     for bundle in bundles:
         wanted = labelled - trained_on(seen, bundle, truth)
         files = [file for file in seen.files if file.uri in wanted]
         score_missing(seen, seen.usable(files), bundle, fan_out=fan_out)
-    return look(seen.root.url, archive)
+    return look(root, archive)
 
 
 def trained_on(seen: Look, bundle: Checkpoint, truth: LabelSet) -> set[str]:
