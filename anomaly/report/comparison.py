@@ -14,7 +14,7 @@ from anomaly.evaluation.changes import Change, Changes
 from anomaly.evaluation.compare import HEADLINE, Comparison
 from anomaly.evaluation.metrics import metrics
 from anomaly.report.drawing import chart
-from anomaly.report.page import asset, embed, fill
+from anomaly.report.page import assets, embed, fill
 from anomaly.spec import fingerprint
 from anomaly.storage import Root, quote
 
@@ -48,7 +48,7 @@ def render_comparison(
     ]
     page = fill(
         "comparison.html",
-        style=asset("report.css") + asset("comparison.css"),
+        style=assets("page.css", "comparison.css"),
         archive=archive,
         names=names,
         now=datetime.now(ZoneInfo(time_zone)),

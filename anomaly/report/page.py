@@ -16,7 +16,7 @@ from datetime import UTC
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from anomaly.storage import Root
@@ -25,18 +25,23 @@ from anomaly.storage import Root
 def fill(template: str, *, style: str, script: str = "", **values: Any) -> str:
     """Return the page that a template of our assets makes of `values`.
 
-    The template finds `policy`, `style` and `script` ready, and the filters rarity, duration, clock
-    and utc.
+    A template extends `page.html` and may include others. It finds `policy`, `style` and `script`
+    ready, and the filters rarity, duration, clock and utc.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.lstrip_blocks = True
+    environment = Environment(
+        loader=PackageLoader("anomaly.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "rarity": rarity,
         "duration": duration,
         "clock": clock,
         "utc": lambda time: time.astimezone(UTC),
     }
-    return environment.from_string(asset(template)).render(
+    return environment.get_template(template).render(
         policy=_policy(style, script),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
@@ -57,9 +62,10 @@ def embed(root: Root, wanted: Iterable[str | None], page_bytes: int) -> dict[str
     return embedded
 
 
-def asset(name: str) -> str:
-    """Return one of our own files: style, script or template."""
-    return files("anomaly.report").joinpath("assets", name).read_text("utf-8")
+def assets(*names: str) -> str:
+    """Return our own styles or scripts of these names, one after the other."""
+    folder = files("anomaly.report").joinpath("assets")
+    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
 def _policy(style: str, script: str) -> str:

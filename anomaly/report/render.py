@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anomaly.errors import SpecError
 from anomaly.report import clip_span
 from anomaly.report.contents import Contents, ReportedEvent, gather
-from anomaly.report.page import asset, embed, fill, island
+from anomaly.report.page import assets, embed, fill, island
 from anomaly.storage import Root, quote
 
 PAGE_BYTES = 9_500_000
@@ -75,8 +75,8 @@ def _wanted(events: Sequence[ReportedEvent]) -> list[str | None]:
 def _page(contents: Contents, embedded: dict[str, str], title: str, now: datetime) -> str:
     return fill(
         "report.html",
-        style=asset("report.css"),
-        script=asset("report.js"),
+        style=assets("page.css", "report.css"),
+        script=assets("report.js"),
         contents=contents,
         title=title,
         now=now,
