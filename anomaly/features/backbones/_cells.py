@@ -1,17 +1,57 @@
-"""What the backbones of cells share: from planes to cells, from cells of each frame to a block."""
+"""What the backbones of cells share: grey pictures in, planes to cells, cells of each frame to blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from typing_extensions import override
 
-from anomaly.features import FeatureBlock
+from anomaly.features import Backbone, FeatureBlock
+from anomaly.spec import spec
+from anomaly.video import FrameBatch, PixelSpec
 
 Plane = NDArray[np.float32]
+Gray = NDArray[np.uint8]
+
+
+@spec
+class CellParameters:
+    """What all backbones of cells are told."""
+
+    height: int = 240
+    """larger pictures are scaled down to this many lines"""
+    stride: Annotated[int, Field(ge=1)] = 1
+    """look at every n-th frame"""
+
+
+class CellBackbone(Backbone):
+    """Describes places of a grey picture, without weights unless it says so."""
+
+    Parameters = CellParameters
+    parameters: CellParameters
+
+    @property
+    @override
+    def pixels(self) -> PixelSpec:
+        own = self.parameters
+        return PixelSpec(
+            color="gray", resize="limit_height", height=own.height, stride=own.stride
+        )
+
+
+def gray_frames(batches: Iterable[FrameBatch]) -> Iterator[tuple[int, float, Gray]]:
+    """Yield (index, seconds, picture) of each frame."""
+    for batch in batches:
+        for index, seconds, pixels_HWC in zip(
+            batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
+        ):
+            yield int(index), float(seconds), np.ascontiguousarray(pixels_HWC[:, :, 0])
 
 
 @dataclass(frozen=True)
@@ -22,9 +62,19 @@ class CellRow:
     seconds: float
     values_ND: Plane
     place_N2: NDArray[np.int16]
+    """(row, column) of each cell"""
+    grid: tuple[int, int]
+    """rows and columns of the grid"""
 
 
-def block_of(rows: Sequence[CellRow], grid: tuple[int, int]) -> FeatureBlock:
+def blocks_of(rows: Iterable[CellRow], at_once: int = 256) -> Iterator[FeatureBlock]:
+    """Yield consecutive frames as blocks of `at_once` of them, the last one shorter."""
+    source = iter(rows)
+    while some := list(islice(source, at_once)):
+        yield block_of(some)
+
+
+def block_of(rows: Sequence[CellRow]) -> FeatureBlock:
     """Return consecutive frames, one at least, as a block."""
     counts = [len(row.values_ND) for row in rows]
     return FeatureBlock(
@@ -33,7 +83,7 @@ def block_of(rows: Sequence[CellRow], grid: tuple[int, int]) -> FeatureBlock:
         np.concatenate([row.values_ND for row in rows]),
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         np.concatenate([row.place_N2 for row in rows]),
-        grid,
+        rows[0].grid,
     )
 
 

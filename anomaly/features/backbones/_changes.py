@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.features import FeatureBlock
-from anomaly.features.backbones._cells import CellRow, Plane, block_of, blocks_in, cell_means
+from anomaly.features.backbones._cells import (
+    CellRow,
+    Gray,
+    Plane,
+    blocks_in,
+    blocks_of,
+    cell_means,
+    gray_frames,
+)
 from anomaly.features.backbones._pictures import evenly_lit, noise
 from anomaly.video import FrameBatch
 
@@ -31,7 +39,7 @@ _ROWS = 64
 class Changed(NamedTuple):
     """A picture, and the cells of it that differ from the one before."""
 
-    gray: NDArray[np.uint8]
+    gray: Gray
     lit: Plane
     """half size, evenly lit"""
     noise: float
@@ -50,25 +58,20 @@ def described(
 
     `describe` returns shape (N, dimension) for the N places that it is given.
     """
-    eye: _Eye | None = None
-    rows: list[CellRow] = []
-    nothing = np.zeros((0, dimension), np.float32), np.zeros((0, 2), np.int16)
-    cells = nothing
-    for batch in batches:
-        for index, seconds, pixels_HWC in zip(
-            batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
-        ):
-            eye = eye or _Eye(pixels_HWC.shape[:2], active_fraction)
-            changed = eye.look(np.ascontiguousarray(pixels_HWC[:, :, 0]), float(seconds))
+
+    def rows() -> Iterator[CellRow]:
+        eye: _Eye | None = None
+        nothing = np.zeros((0, dimension), np.float32), np.zeros((0, 2), np.int16)
+        cells = nothing
+        for index, seconds, gray in gray_frames(batches):
+            eye = eye or _Eye(gray.shape, active_fraction)
+            changed = eye.look(gray, seconds)
             if changed is not None:
                 some = len(changed.place_N2) > 0
                 cells = (describe(changed), changed.place_N2) if some else nothing
-            rows.append(CellRow(int(index), float(seconds), *cells))
-            if len(rows) == _ROWS:
-                yield block_of(rows, eye.grid)
-                rows = []
-    if rows and eye is not None:
-        yield block_of(rows, eye.grid)
+            yield CellRow(index, seconds, *cells, eye.grid)
+
+    return blocks_of(rows(), _ROWS)
 
 
 class _Eye:
@@ -86,7 +89,7 @@ class _Eye:
         self._lit: Plane | None = None
         self._seconds = 0.0
 
-    def look(self, gray: NDArray[np.uint8], seconds: float) -> Changed | None:
+    def look(self, gray: Gray, seconds: float) -> Changed | None:
         """Return what changed since the picture before; None if that is not long enough ago."""
         before = self._lit
         if before is not None and seconds - self._seconds < _STEP_SECONDS - _SLACK_SECONDS:

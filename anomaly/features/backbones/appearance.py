@@ -19,11 +19,11 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.features import Backbone, FeatureBlock
-from anomaly.features.backbones._cells import Plane, blocks_in
+from anomaly.features import FeatureBlock
+from anomaly.features.backbones._cells import CellBackbone, CellParameters, Plane, blocks_in
 from anomaly.features.backbones._changes import BLOCK, Changed, described
 from anomaly.spec import spec
-from anomaly.video import FrameBatch, PixelSpec
+from anomaly.video import FrameBatch
 
 _BLOCKS_UP, _BLOCKS_ASIDE = 2, 1
 """blocks above (and below) and left (and right) of the middle of a cell: about a person who stands there"""
@@ -35,18 +35,14 @@ _QUANTUM = np.float32(1 / 16)
 
 
 @spec
-class AppearanceParameters:
+class AppearanceParameters(CellParameters):
     """Parameters of the `appearance` backbone."""
 
-    height: int = 240
-    """larger pictures are scaled down to this many lines"""
     active_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """a cell is kept when more than this share of it changes"""
-    stride: Annotated[int, Field(ge=1)] = 1
-    """look at every n-th frame"""
 
 
-class Appearance(Backbone):
+class Appearance(CellBackbone):
     """Yields for each cell that changes the slopes of brightness in the blocks around it.
 
     For each block, row after row, the mean slope to the right, left, down and up where it is positive, in
@@ -56,19 +52,6 @@ class Appearance(Backbone):
 
     Parameters = AppearanceParameters
     parameters: AppearanceParameters
-
-    @property
-    @override
-    def pixels(self) -> PixelSpec:
-        own = self.parameters
-        return PixelSpec(
-            color="gray", resize="limit_height", height=own.height, stride=own.stride
-        )
-
-    @property
-    @override
-    def weights(self) -> str:
-        return ""
 
     @property
     @override

@@ -58,11 +58,6 @@ class Frames(Backbone):
 
     @property
     @override
-    def weights(self) -> str:
-        return ""
-
-    @property
-    @override
     def dimension(self) -> int:
         own = self.parameters
         return own.height * own.width * (3 if own.color == "rgb" else 1)

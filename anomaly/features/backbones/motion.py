@@ -25,10 +25,18 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from anomaly.features import Backbone, FeatureBlock
+from anomaly.features import FeatureBlock
+from anomaly.features.backbones._cells import (
+    CellBackbone,
+    CellParameters,
+    CellRow,
+    Gray,
+    blocks_of,
+    gray_frames,
+)
 from anomaly.features.backbones._pictures import evenly_lit, in_bytes, noise, shake
 from anomaly.spec import spec
-from anomaly.video import FrameBatch, PixelSpec
+from anomaly.video import FrameBatch
 
 _BLOCK = 8
 """side of a block in pixels of the half-size picture; a cell is 2 x 2 blocks, cells lie a block apart"""
@@ -37,8 +45,6 @@ _SUMS = 8
 _REACH_SIGMAS = 3.0
 _REACH_FRAMES = 64
 """never smooth over more frames to either side, so that a stuck clock cannot fill the memory"""
-_ROWS = 256
-"""rows of a block that is handed on"""
 _LEAST_SIDE_OF_FLOW = 8
 """pixels of the half-size picture below which the flow has nothing to match"""
 _SMOOTH = 5
@@ -55,19 +61,15 @@ Cells = NDArray[np.float32]
 
 
 @spec
-class MotionParameters:
+class MotionParameters(CellParameters):
     """Parameters of the `motion` backbone; the numbers are set for pictures of about 240 lines."""
 
-    height: int = 240
-    """larger pictures are scaled down to this many lines"""
     moving_pixels: float = 0.25
     """a pixel moves when its flow is longer than this, in pixels a frame"""
     active_fraction: float = 0.1
     """a cell is kept when more than this share of it moves"""
     smoothing_seconds: float = 0.1
     """standard deviation of the Gaussian in time; 0 for none"""
-    stride: int = 1
-    """look at every n-th frame; flow is then in pixels per n frames"""
     quantum: float = 1 / 64
     """values are rounded to its multiples, far below their noise: stored bytes shrink by two fifths"""
 
@@ -81,7 +83,7 @@ class _Frame:
     cells: Cells
 
 
-class Motion(Backbone):
+class Motion(CellBackbone):
     """Yields (d, gx, gy, right, left, down, up) of each active cell: raw, not centred, not scaled.
 
     d is the mean absolute change of brightness since the frame before, gx and gy the mean absolute slope
@@ -93,19 +95,6 @@ class Motion(Backbone):
     Parameters = MotionParameters
     version = 2
     parameters: MotionParameters
-
-    @property
-    @override
-    def pixels(self) -> PixelSpec:
-        own = self.parameters
-        return PixelSpec(
-            color="gray", resize="limit_height", height=own.height, stride=own.stride
-        )
-
-    @property
-    @override
-    def weights(self) -> str:
-        return ""
 
     @property
     @override
@@ -127,23 +116,16 @@ class Motion(Backbone):
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
-        rows: list[_Frame] = []
-        for frame in self._smoothed(self._measured(batches)):
-            rows.append(frame)
-            if len(rows) == _ROWS:
-                yield self._block(rows)
-                rows = []
-        if rows:
-            yield self._block(rows)
+        return blocks_of(map(self._row, self._smoothed(self._measured(batches))))
 
     def _measured(self, batches: Iterable[FrameBatch]) -> Iterator[_Frame]:
         """Yield each frame with its cells; the first frame of a run takes those of the second."""
         meter: CellMeter | None = None
         before: _Frame | None = None
         opening: _Frame | None = None
-        for index, seconds, gray in _frames(batches):
+        for index, seconds, gray in gray_frames(batches):
             if meter is None:
-                meter = self._meter(gray.shape[:2])
+                meter = self._meter(gray.shape)
             gap = 0.0 if before is None else (index - before.index) / self.parameters.stride
             parted = (
                 before is not None
@@ -205,10 +187,9 @@ class Motion(Backbone):
         weighted = np.stack([frame.cells for frame in near]) * weight_K[:, None, None, None]
         return replace(held[at], cells=weighted.sum(axis=0))
 
-    def _block(self, rows: list[_Frame]) -> FeatureBlock:
-        sums_STRC = np.stack([frame.cells for frame in rows], axis=1)
-        moving_TRC, d, gx, gy, abs_u, u, abs_v, v = sums_STRC
-        active_TRC = moving_TRC > self.parameters.active_fraction
+    def _row(self, frame: _Frame) -> CellRow:
+        moving_RC, d, gx, gy, abs_u, u, abs_v, v = frame.cells
+        active_RC = moving_RC > self.parameters.active_fraction
         vectors = (
             d,
             gx,
@@ -219,25 +200,14 @@ class Motion(Backbone):
             (abs_v - v) / 2,
         )
         quantum = np.float32(self.parameters.quantum)
-        values_ND = np.stack([channel[active_TRC] for channel in vectors], axis=1)
-        row_N, *place_N = np.nonzero(active_TRC)
-        _, _, n_rows, n_columns = sums_STRC.shape
-        return FeatureBlock(
-            index_T=np.array([frame.index for frame in rows], dtype=np.int64),
-            seconds_T=np.array([frame.seconds for frame in rows], dtype=np.float64),
-            values_ND=np.round(values_ND / quantum) * quantum,
-            offsets_S=np.searchsorted(row_N, np.arange(len(rows) + 1)).astype(np.int64),
-            place_N2=np.stack(place_N, axis=1).astype(np.int16) + np.int16(1),
-            grid=(n_rows + 2, n_columns + 2),
+        values_ND: Cells = np.stack([channel[active_RC] for channel in vectors], axis=1)
+        return CellRow(
+            frame.index,
+            frame.seconds,
+            np.round(values_ND / quantum) * quantum,
+            np.argwhere(active_RC).astype(np.int16) + np.int16(1),
+            (active_RC.shape[0] + 2, active_RC.shape[1] + 2),
         )
-
-
-def _frames(batches: Iterable[FrameBatch]) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
-    for batch in batches:
-        for index, seconds, pixels_HWC in zip(
-            batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
-        ):
-            yield int(index), float(seconds), np.ascontiguousarray(pixels_HWC[:, :, 0])
 
 
 class _View(NamedTuple):
@@ -276,14 +246,14 @@ class CellMeter:
         self._planes_SRC = np.empty((_SUMS, rows, columns), dtype=np.float32)
         self._view: _View
 
-    def begin(self, gray: NDArray[np.uint8]) -> Cells:
+    def begin(self, gray: Gray) -> Cells:
         """Take a picture that has none before it; return cells in which nothing moves."""
         self._view = self._look(gray)
         return np.zeros(
             (_SUMS, self._block_rows - 1, self._block_columns - 1), dtype=np.float32
         )
 
-    def measure(self, gray: NDArray[np.uint8], gap_frames: float) -> Cells:
+    def measure(self, gray: Gray, gap_frames: float) -> Cells:
         """Return the cells from the picture before, `gap_frames` ago, to this one."""
         before = self._view
         empty = self.begin(gray)
@@ -309,7 +279,7 @@ class CellMeter:
         self._fill(u, v, change, slopes)
         return self._cells()
 
-    def _look(self, gray: NDArray[np.uint8]) -> _View:
+    def _look(self, gray: Gray) -> _View:
         half = self._cv2.resize(
             gray.astype(np.float32), self._half_wh, interpolation=self._cv2.INTER_AREA
         )

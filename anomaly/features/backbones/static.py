@@ -24,11 +24,22 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.features import Backbone, Earlier, FeatureBlock
-from anomaly.features.backbones._cells import CellRow, Plane, block_of, blocks_in, cell_means
+from anomaly.features import Earlier, FeatureBlock
+from anomaly.features.backbones._cells import (
+    CellBackbone,
+    CellParameters,
+    CellRow,
+    Gray,
+    Plane,
+    block_of,
+    blocks_in,
+    blocks_of,
+    cell_means,
+    gray_frames,
+)
 from anomaly.features.picture import VIEW_SECONDS, VIEW_SHRINK, Picture
 from anomaly.spec import spec
-from anomaly.video import FrameBatch, PixelSpec
+from anomaly.video import FrameBatch
 
 _BLOCK = 4
 """side of a block in pixels of the quarter-size picture; a cell is 2 x 2 blocks, cells lie a block apart"""
@@ -38,7 +49,6 @@ _LEAST_CONTRAST = 10.0
 """levels of brightness (0 to 255) below which nothing differs"""
 _NOISES = 6.0
 """nor below this many standard deviations of the noise"""
-_ROWS = 256
 _LONGEST_STEP_SECONDS = 1.0
 """a longer gap between frames counts as this much, so that a hole in a file ages nothing"""
 _OTHER_LIGHT = 0.5
@@ -47,11 +57,9 @@ _LIGHTS = 2
 
 
 @spec
-class StaticParameters:
+class StaticParameters(CellParameters):
     """Parameters of the `static` backbone."""
 
-    height: int = 240
-    """larger pictures are scaled down to this many lines"""
     rest_seconds: Annotated[float, Field(gt=0)] = 1.0
     """what has rested for this long counts"""
     memory_seconds: Annotated[float, Field(gt=0)] = 600.0
@@ -60,11 +68,9 @@ class StaticParameters:
     """what rests becomes background after this many times the seconds the old one was seen"""
     active_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """a cell is kept when something rests in more than this share of it"""
-    stride: Annotated[int, Field(ge=1)] = 1
-    """look at every n-th frame"""
 
 
-class Static(Backbone):
+class Static(CellBackbone):
     """Yields (age, share, contrast) of each cell in which something rests.
 
     Age is the natural logarithm of 1 + its seconds, share the part of the cell that rests, contrast its
@@ -79,37 +85,16 @@ class Static(Backbone):
 
     @property
     @override
-    def pixels(self) -> PixelSpec:
-        own = self.parameters
-        return PixelSpec(
-            color="gray", resize="limit_height", height=own.height, stride=own.stride
-        )
-
-    @property
-    @override
-    def weights(self) -> str:
-        return ""
-
-    @property
-    @override
     def dimension(self) -> int:
         return 3
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
         scene = _Lights(self.parameters, _LONGEST_STEP_SECONDS)
-        rows: list[CellRow] = []
-        for batch in batches:
-            for index, seconds, pixels_HWC in zip(
-                batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
-            ):
-                picture = _quarter(pixels_HWC[:, :, 0])
-                rows.append(CellRow(int(index), float(seconds), *scene.look(picture, seconds)))
-                if len(rows) == _ROWS:
-                    yield block_of(rows, scene.grid)
-                    rows = []
-        if rows:
-            yield block_of(rows, scene.grid)
+        return blocks_of(
+            CellRow(index, seconds, *scene.look(_quarter(gray), seconds), scene.grid)
+            for index, seconds, gray in gray_frames(batches)
+        )
 
     @classmethod
     @override
@@ -138,11 +123,12 @@ class Static(Backbone):
             values_ND, place_N2 = scene.look(view.astype(np.float32), float(begin))
             rests_N = values_ND[:, 0] > 0
             known_from = float(begin) + VIEW_SECONDS
-            rows.append(CellRow(len(rows), known_from, values_ND[rests_N], place_N2[rests_N]))
-        return block_of(rows, scene.grid)
+            cells = values_ND[rests_N], place_N2[rests_N]
+            rows.append(CellRow(len(rows), known_from, *cells, scene.grid))
+        return block_of(rows)
 
 
-def _quarter(gray: NDArray[np.uint8]) -> Plane:
+def _quarter(gray: Gray) -> Plane:
     import cv2
 
     cv2.setNumThreads(1)

@@ -15,24 +15,23 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
 from anomaly.errors import SpecError
-from anomaly.features import Backbone, FeatureBlock, weights
-from anomaly.features.backbones._cells import Plane
+from anomaly.features import FeatureBlock, weights
+from anomaly.features.backbones._cells import CellBackbone, CellParameters, Gray, Plane
 from anomaly.features.backbones._changes import Changed, described
 from anomaly.features.networks import Network, load_network
 from anomaly.spec import spec
-from anomaly.video import FrameBatch, PixelSpec
+from anomaly.video import FrameBatch
 
 _REDUCTION = 16
 """pixels from one place of the map to the next, as from one cell to the next"""
 
 
 @spec
-class TimmCellsParameters:
+class TimmCellsParameters(CellParameters):
     """Parameters of the `timm_cells` backbone."""
 
     model: str = "mobilenetv2_100"
@@ -40,17 +39,13 @@ class TimmCellsParameters:
     weights: str = "hub"
     """`hub` (timm downloads them), `random:<seed>`, or path of a .safetensors file; a recipe keeps the
     digest of the file, and `sha256:<digest>` names a file that was used before"""
-    height: int = 240
-    """larger pictures are scaled down to this many lines"""
     active_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """a cell is kept when more than this share of it changes"""
-    stride: Annotated[int, Field(ge=1)] = 1
-    """look at every n-th frame"""
     model_args: dict[str, Any] = Field(default_factory=dict)
     """more arguments of timm.create_model, such as {"pad_type": "same"}"""
 
 
-class TimmCells(Backbone):
+class TimmCells(CellBackbone):
     """Yields for each cell that changes the features of a timm network there.
 
     The picture is grey, in the light that it has. A cell's place is its (row, column) in a grid of 16
@@ -62,14 +57,6 @@ class TimmCells(Backbone):
 
     def __init__(self, parameters: TimmCellsParameters) -> None:
         super().__init__(replace(parameters, weights=weights.portable(parameters.weights)))
-
-    @property
-    @override
-    def pixels(self) -> PixelSpec:
-        own = self.parameters
-        return PixelSpec(
-            color="gray", resize="limit_height", height=own.height, stride=own.stride
-        )
 
     @property
     @override
@@ -96,7 +83,7 @@ class TimmCells(Backbone):
         vectors: Plane = np.mean(four, axis=0).T
         return vectors
 
-    def _map(self, gray: NDArray[np.uint8]) -> Plane:
+    def _map(self, gray: Gray) -> Plane:
         """Return the map of features of a picture, (D, rows, columns), a place for 16 pixels or part."""
         feed = self._network.feed
         whole = [(0, -side % _REDUCTION) for side in gray.shape]

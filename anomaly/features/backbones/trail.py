@@ -20,11 +20,21 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.features import Backbone, FeatureBlock
-from anomaly.features.backbones._cells import CellRow, Plane, block_of, blocks_in, cell_means
+from anomaly.features import FeatureBlock
+from anomaly.features.backbones._cells import (
+    CellBackbone,
+    CellParameters,
+    CellRow,
+    Gray,
+    Plane,
+    blocks_in,
+    blocks_of,
+    cell_means,
+    gray_frames,
+)
 from anomaly.features.backbones._pictures import evenly_lit, in_bytes, noise, shake
 from anomaly.spec import spec
-from anomaly.video import FrameBatch, PixelSpec
+from anomaly.video import FrameBatch
 
 _SHRINK = 4
 _BLOCK = 4
@@ -47,26 +57,21 @@ _NEAR = 5
 _KNOWN_SHARE = 0.5
 """what moves where less matter was known has come from nowhere yet"""
 _LEAST_SIDE_OF_FLOW = 12
-_ROWS = 256
 _QUANTUM = np.float32(1 / 4)
 """pixels to which trails are rounded, far below what they are good to: stored bytes shrink"""
 
 
 @spec
-class TrailParameters:
+class TrailParameters(CellParameters):
     """Parameters of the `trail` backbone."""
 
-    height: int = 240
-    """larger pictures are scaled down to this many lines"""
     memory_seconds: Annotated[float, Field(gt=0)] = 10.0
     """what has not moved for somewhat longer is forgotten; what moves forgets where it was that long ago"""
     active_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """a cell is kept when matter fills more than this share of it"""
-    stride: Annotated[int, Field(ge=1)] = 1
-    """look at every n-th frame"""
 
 
-class Trail(Backbone):
+class Trail(CellBackbone):
     """Yields (right, down) of each cell in which something is that moved: its way here, in pixels.
 
     Pixels of the picture scaled to `height`, net of ways back: somebody who sat down and got up again has
@@ -78,38 +83,18 @@ class Trail(Backbone):
 
     @property
     @override
-    def pixels(self) -> PixelSpec:
-        own = self.parameters
-        return PixelSpec(
-            color="gray", resize="limit_height", height=own.height, stride=own.stride
-        )
-
-    @property
-    @override
-    def weights(self) -> str:
-        return ""
-
-    @property
-    @override
     def dimension(self) -> int:
         return 2
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
+        return blocks_of(self._rows(batches))
+
+    def _rows(self, batches: Iterable[FrameBatch]) -> Iterator[CellRow]:
         matter: _Matter | None = None
-        rows: list[CellRow] = []
-        for batch in batches:
-            for index, seconds, pixels_HWC in zip(
-                batch.index_B, batch.seconds_B, batch.pixels_BHWC, strict=True
-            ):
-                matter = matter or _Matter(pixels_HWC.shape[:2], self.parameters)
-                cells = matter.look(np.ascontiguousarray(pixels_HWC[:, :, 0]), float(seconds))
-                rows.append(CellRow(int(index), float(seconds), *cells))
-                if len(rows) == _ROWS:
-                    yield block_of(rows, matter.grid)
-                    rows = []
-        if rows and matter is not None:
-            yield block_of(rows, matter.grid)
+        for index, seconds, gray in gray_frames(batches):
+            matter = matter or _Matter(gray.shape, self.parameters)
+            yield CellRow(index, seconds, *matter.look(gray, seconds), matter.grid)
 
 
 class _Matter:
@@ -137,7 +122,7 @@ class _Matter:
         self._seconds = 0.0
         self._cells = _nothing()
 
-    def look(self, gray: NDArray[np.uint8], seconds: float) -> tuple[Plane, NDArray[np.int16]]:
+    def look(self, gray: Gray, seconds: float) -> tuple[Plane, NDArray[np.int16]]:
         """Take the next picture; return the vectors and places of the cells with matter in them."""
         step = seconds - self._seconds
         if self._lit is not None and step < _STEP_SECONDS - _SLACK_SECONDS:
@@ -153,7 +138,7 @@ class _Matter:
             self._cells = self._measured()
         return self._cells
 
-    def _look(self, gray: NDArray[np.uint8]) -> Plane:
+    def _look(self, gray: Gray) -> Plane:
         small = self._cv2.resize(gray, self._size_hw[::-1], interpolation=self._cv2.INTER_AREA)
         return evenly_lit(small.astype(np.float32))
 
