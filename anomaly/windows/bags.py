@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from anomaly.features import FeatureBlock
 
@@ -61,35 +62,41 @@ class MemorySource:
         return self.block.rows(start, stop)
 
 
-class Kept:
-    """Another source whose blocks stay in memory once they were read, as long as there is room."""
+@dataclass(frozen=True)
+class Wrapped:
+    """Another source, read in another way."""
 
-    def __init__(self, source: FeatureSource, room: Room) -> None:
-        self._source = source
-        self._room = room
-        self._blocks: dict[tuple[int, int], FeatureBlock] = {}
+    source: FeatureSource
 
     @property
     def n_rows(self) -> int:
         """Rows in all."""
-        return self._source.n_rows
+        return self.source.n_rows
 
     @property
     def dimension(self) -> int:
         """Length D of each vector."""
-        return self._source.dimension
+        return self.source.dimension
 
     @property
     def grid(self) -> tuple[int, int] | None:
         """Rows and columns of the grid, None for one vector a row."""
-        return self._source.grid
+        return self.source.grid
+
+
+@dataclass(frozen=True)
+class Kept(Wrapped):
+    """Another source whose blocks stay in memory once they were read, as long as there is room."""
+
+    room: Room
+    _blocks: dict[tuple[int, int], FeatureBlock] = field(default_factory=dict)
 
     def read(self, start: int, stop: int) -> FeatureBlock:
         """Return rows `start` to `stop`, half-open."""
         block = self._blocks.get((start, stop))
         if block is None:
-            block = self._source.read(start, stop)
-            if self._room.take(block.nbytes):
+            block = self.source.read(start, stop)
+            if self.room.take(block.nbytes):
                 self._blocks[start, stop] = block
         return block
 
@@ -108,28 +115,18 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Stretch(Wrapped):
     """Consecutive rows of another source, counted from 0."""
 
-    source: FeatureSource
     first: int
     last: int
     """one past the last row of the other source"""
 
     @property
+    @override
     def n_rows(self) -> int:
         """Rows in all."""
         return self.last - self.first
-
-    @property
-    def dimension(self) -> int:
-        """Length D of each vector."""
-        return self.source.dimension
-
-    @property
-    def grid(self) -> tuple[int, int] | None:
-        """Rows and columns of the grid, None for one vector a row."""
-        return self.source.grid
 
     def read(self, start: int, stop: int) -> FeatureBlock:
         """Return rows `start` to `stop`, half-open."""

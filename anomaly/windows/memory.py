@@ -8,30 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.features import FeatureBlock
-from anomaly.windows.bags import FeatureSource
+from anomaly.windows.bags import Wrapped
 
 
 @dataclass(frozen=True)
-class Recalling:
+class Recalling(Wrapped):
     """A source whose rows have more cells: those that `features.Backbone.recall` returned."""
 
-    source: FeatureSource
     recalled: FeatureBlock
-
-    @property
-    def n_rows(self) -> int:
-        """Rows in all."""
-        return self.source.n_rows
-
-    @property
-    def dimension(self) -> int:
-        """Length D of each vector."""
-        return self.source.dimension
-
-    @property
-    def grid(self) -> tuple[int, int] | None:
-        """Rows and columns of the grid."""
-        return self.source.grid
 
     def read(self, start: int, stop: int) -> FeatureBlock:
         """Return rows `start` to `stop`, half-open; the cells recalled stand behind the row's own."""
