@@ -49,6 +49,15 @@ _BRIGHTEST = 254.0  # of a pixel of the backbone `frames`
 _CALIBRATED = 20_000  # rows that the usual error of each cell is taken from
 _RARE = 0.999
 """share of normal frames without any strange cell"""
+NESTEROV = TrainingSpec(
+    epochs=50,
+    batch=4,
+    optimiser="nesterov",
+    learning_rate=0.01,
+    weight_decay=0,
+    gradient_norm=None,
+)
+"""SGD with Nesterov's momentum, batches of 4: as the UCSD notebooks train"""
 
 
 @spec

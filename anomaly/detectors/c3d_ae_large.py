@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors._pixels import PixelDetector, PixelParameters
+from anomaly.detectors._pixels import NESTEROV, PixelDetector, PixelParameters
 from anomaly.spec import spec
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.pixels import ClipShape, PixelNetwork
@@ -26,14 +26,7 @@ class C3dAeLargeParameters(PixelParameters):
     """frames that the network reads"""
     step: Annotated[int, Field(ge=1)] = 16
     """frames from one training clip to the next"""
-    training: TrainingSpec = TrainingSpec(
-        epochs=50,
-        batch=4,
-        optimiser="nesterov",
-        learning_rate=0.01,
-        weight_decay=0,
-        gradient_norm=None,
-    )
+    training: TrainingSpec = NESTEROV
     """SGD with Nesterov's momentum, batches of 4"""
 
 

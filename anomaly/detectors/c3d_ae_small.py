@@ -12,7 +12,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from anomaly.detectors import Published
-from anomaly.detectors._pixels import PixelDetector, PixelParameters
+from anomaly.detectors._pixels import NESTEROV, PixelDetector, PixelParameters
 from anomaly.spec import spec
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.pixels import ClipShape, PixelNetwork
@@ -27,14 +27,7 @@ class C3dAeSmallParameters(PixelParameters):
     """frames that the network reads"""
     step: Annotated[int, Field(ge=1)] = 16
     """frames from one training clip to the next"""
-    training: TrainingSpec = TrainingSpec(
-        epochs=50,
-        batch=4,
-        optimiser="nesterov",
-        learning_rate=0.01,
-        weight_decay=0,
-        gradient_norm=None,
-    )
+    training: TrainingSpec = NESTEROV
     """SGD with Nesterov's momentum, batches of 4"""
 
 
