@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import FitContext, WindowScores
+from anomaly.detectors._network import NetworkDetector
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.inputs import Standard
@@ -26,7 +27,7 @@ from anomaly.training.mil import (
     pasted_loss,
     segments_of,
 )
-from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
+from anomaly.training.networks import fit_network, in_batches
 from anomaly.training.rows import View, row_vectors, seen_as
 from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
@@ -58,7 +59,7 @@ class MilParameters:
     """half of each batch are normal videos, half abnormal; an epoch shows all videos of the larger class"""
 
 
-class MilDetector(Detector, Generic[Net]):
+class MilDetector(NetworkDetector[Net]):
     """Learns from segments of labelled videos, and scores every snippet of a video.
 
     In training a video is `segments` averages of rows. Scoring is at full resolution: windows of as
@@ -71,14 +72,6 @@ class MilDetector(Detector, Generic[Net]):
     parameters: MilParameters
     supervision = "video_labels"
     scope = "archive"
-    calibration = "held_out"
-
-    standard: Standard
-    network: Net
-
-    @abstractmethod
-    def make_network(self, dimension: int) -> Net:
-        """Return the network for vectors of one length, untrained."""
 
     @abstractmethod
     def loss(self, network: Net, segments_BTD: Tensor, classes_B: Tensor) -> Tensor:
@@ -88,10 +81,6 @@ class MilDetector(Detector, Generic[Net]):
     @override
     def support_rows(self) -> int:
         return self.parameters.segments * self.parameters.snippet_rows
-
-    @override
-    def trainable(self, dimension: int) -> int:
-        return trainable(self.make_network(dimension))
 
     @override
     def fit(
@@ -126,16 +115,6 @@ class MilDetector(Detector, Generic[Net]):
             # By itself: a window's last bits may depend on its place in a batch.
             scores_NT = in_batches(self.network.score, self._scaled(snippets_NTD), batch=1)
             yield WindowScores(scores_NT.repeat(rows, axis=1), rows_NL)
-
-    @override
-    def state(self) -> Arrays:
-        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
-        return {**learnt, **weights(self.network)}
-
-    @override
-    def load_state(self, state: Arrays) -> None:
-        self.standard = Standard(state["mean"], state["scale"])
-        self.network = restored(partial(self.make_network, len(state["mean"])), state)
 
     def _whole_loss(self, network: Net, segments_BTD: Tensor, classes_B: Tensor) -> Tensor:
         loss = self.loss(network, segments_BTD, classes_B)

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, Supervision, WindowScores
+from anomaly.detectors import FitContext, Supervision, WindowScores
+from anomaly.detectors._network import NetworkDetector
 from anomaly.errors import SpecError
 from anomaly.spec import spec
 from anomaly.training.inputs import Standard
 from anomaly.training.labelled import check_learnable, sample_labelled_windows
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
+from anomaly.training.networks import fit_network, in_batches
 from anomaly.training.rows import View, row_vectors, seen_as
 from anomaly.training.sequence import (
     Cell,
@@ -65,7 +66,7 @@ class SequenceParameters:
     """epochs, batch, learning rate, early stopping on the loss of held-out videos"""
 
 
-class SequenceClassifier(Detector):
+class SequenceClassifier(NetworkDetector[SequenceNetwork]):
     """Scores a row by the log-odds that it is abnormal, as the windows around it say.
 
     Each row of a window is classified (`mlp`: the last one); windows overlap by half (`mlp`: by all
@@ -77,19 +78,11 @@ class SequenceClassifier(Detector):
     parameters: SequenceParameters
     supervision: ClassVar[Supervision] = "frame_labels"
     scope = "archive"  # few cameras have labelled videos of both kinds
-    calibration = "held_out"
-
-    standard: Standard
-    network: SequenceNetwork
 
     @property
     @override
     def support_rows(self) -> int:
         return self.parameters.rows
-
-    @override
-    def trainable(self, dimension: int) -> int:
-        return trainable(self._network(dimension))
 
     @override
     def fit(
@@ -111,7 +104,7 @@ class SequenceClassifier(Detector):
         if len(held_out_MLD):
             held_out = (self.standard(held_out_MLD), self._classes(held_out_ML))
         self.network = fit_network(
-            partial(self._network, windows_NLD.shape[-1]),
+            partial(self.make_network, windows_NLD.shape[-1]),
             partial(cross_entropy, counted_K),
             (self.standard(windows_NLD), labels_NL),
             held_out,
@@ -127,16 +120,6 @@ class SequenceClassifier(Detector):
         for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, described):
             odds_NM = in_batches(self.network.log_odds, self.standard(windows_NLD))
             yield WindowScores(odds_NM, rows_NL[:, -odds_NM.shape[1] :])
-
-    @override
-    def state(self) -> Arrays:
-        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
-        return {**learnt, **weights(self.network)}
-
-    @override
-    def load_state(self, state: Arrays) -> None:
-        self.standard = Standard(state["mean"], state["scale"])
-        self.network = restored(partial(self._network, len(state["mean"])), state)
 
     @property
     def _window(self) -> WindowSpec:
@@ -156,7 +139,8 @@ class SequenceClassifier(Detector):
             )
         return labels
 
-    def _network(self, dimension: int) -> SequenceNetwork:
+    @override
+    def make_network(self, dimension: int) -> SequenceNetwork:
         p = self.parameters
         encoder: Recurrent | Window
         if p.cell == "mlp":

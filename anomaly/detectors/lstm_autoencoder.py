@@ -19,11 +19,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import FitContext, WindowScores
+from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
-from anomaly.training.inputs import Standard, sample_windows, windows_to_learn
+from anomaly.training.inputs import sample_windows, windows_to_learn
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
+from anomaly.training.networks import in_batches
 from anomaly.training.rows import row_vectors
 from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
@@ -44,7 +45,7 @@ class LstmAutoencoderParameters:
     """epochs, batch, learning rate, early stopping"""
 
 
-class LstmAutoencoder(Detector):
+class LstmAutoencoder(NetworkDetector["_Network"]):
     """Scores a row by the root mean squared error of its reconstruction.
 
     State: the mean and scale that standardise rows, and the network's weights.
@@ -53,10 +54,6 @@ class LstmAutoencoder(Detector):
     Parameters = LstmAutoencoderParameters
     parameters: LstmAutoencoderParameters
     paper = "Srivastava, Mansimov, Salakhutdinov: Unsupervised learning of video, ICML 2015"
-    calibration = "held_out"
-
-    standard: Standard
-    network: _Network
 
     @property
     @override
@@ -64,8 +61,8 @@ class LstmAutoencoder(Detector):
         return self.parameters.rows
 
     @override
-    def trainable(self, dimension: int) -> int:
-        return trainable(_Network(dimension, self.parameters.hidden))
+    def make_network(self, dimension: int) -> _Network:
+        return _Network(dimension, self.parameters.hidden)
 
     @override
     def fit(
@@ -75,14 +72,8 @@ class LstmAutoencoder(Detector):
         sample = (self.input, learnt, self.parameters.windows, context.generator)
         windows_NLD = windows_to_learn(bags, *sample)
         held_out_NLD = sample_windows(validation, *sample)
-        self.standard = Standard.of(windows_NLD)
-        self.network = fit_network(
-            self._network,
-            reconstruction_loss,
-            self.standard(windows_NLD),
-            self.standard(held_out_NLD),
-            self.parameters.training,
-            context,
+        self.learn(
+            windows_NLD, held_out_NLD, reconstruction_loss, self.parameters.training, context
         )
         return self
 
@@ -93,19 +84,6 @@ class LstmAutoencoder(Detector):
         for windows_NLD, rows_NL in read_windows(bag, self.input, window, describe):
             missed_NLD = in_batches(self._missed, self.standard(windows_NLD))
             yield WindowScores(np.sqrt(np.square(missed_NLD).mean(axis=2)), rows_NL)
-
-    @override
-    def state(self) -> Arrays:
-        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
-        return {**learnt, **weights(self.network)}
-
-    @override
-    def load_state(self, state: Arrays) -> None:
-        self.standard = Standard(state["mean"], state["scale"])
-        self.network = restored(self._network, state)
-
-    def _network(self) -> _Network:
-        return _Network(len(self.standard.mean_D), self.parameters.hidden)
 
     def _missed(self, windows_BLD: Tensor) -> Tensor:
         missed_BLD: Tensor = self.network(windows_BLD) - windows_BLD

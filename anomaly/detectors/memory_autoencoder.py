@@ -20,12 +20,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
+from anomaly.detectors import FitContext, Published, WindowScores
+from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
-from anomaly.training.inputs import Standard
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
-from anomaly.training.sampling import sample_cells, scored_blocks
+from anomaly.training.networks import in_batches
+from anomaly.training.sampling import scored_blocks
 from anomaly.windows.bags import Bag
 
 _TINY = 1e-12
@@ -51,7 +51,7 @@ class MemoryAutoencoderParameters:
     """epochs, batch, learning rate, early stopping"""
 
 
-class MemoryAutoencoder(Detector):
+class MemoryAutoencoder(NetworkDetector["_Network"]):
     """Scores a row by its cell with the largest root mean squared error of reconstruction.
 
     State: the mean and scale that standardise vectors, and the network's weights, memory among
@@ -68,33 +68,19 @@ class MemoryAutoencoder(Detector):
             "ShanghaiTech", "AUC 71.2 %", "pixels; scores stretched to 0..1 in each clip"
         ),
     )
-    calibration = "held_out"
-
-    standard: Standard
-    network: _Network
 
     @override
-    def trainable(self, dimension: int) -> int:
-        return trainable(_Network(dimension, self.parameters))
+    def make_network(self, dimension: int) -> _Network:
+        return _Network(dimension, self.parameters)
 
     @override
     def fit(
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
-        sample = (self.input, self.parameters.sample, context.generator)
-        vectors_ND, _ = sample_cells(bags, *sample)
-        held_out_ND, _ = (
-            sample_cells(validation, *sample) if validation else (vectors_ND[:0], 0)
+        vectors_ND, held_out_ND = self.sampled(
+            bags, validation, self.parameters.sample, context
         )
-        self.standard = Standard.of(vectors_ND)
-        self.network = fit_network(
-            self._network,
-            self._loss,
-            self.standard(vectors_ND),
-            self.standard(held_out_ND),
-            self.parameters.training,
-            context,
-        )
+        self.learn(vectors_ND, held_out_ND, self._loss, self.parameters.training, context)
         return self
 
     @override
@@ -103,19 +89,6 @@ class MemoryAutoencoder(Detector):
             missed_ND = in_batches(self._missed, self.standard(block.values_ND))
             error_N = np.sqrt(np.square(missed_ND).mean(axis=1))
             yield WindowScores.of_cells(first_row, block, error_N)
-
-    @override
-    def state(self) -> Arrays:
-        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
-        return {**learnt, **weights(self.network)}
-
-    @override
-    def load_state(self, state: Arrays) -> None:
-        self.standard = Standard(state["mean"], state["scale"])
-        self.network = restored(self._network, state)
-
-    def _network(self) -> _Network:
-        return _Network(len(self.standard.mean_D), self.parameters)
 
     def _missed(self, vectors_BD: Tensor) -> Tensor:
         rebuilt_BD, _ = self.network(vectors_BD)

@@ -21,13 +21,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
+from anomaly.detectors import Arrays, FitContext, Published, WindowScores
+from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
-from anomaly.training.inputs import Standard
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.mixture import Mixture
-from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
-from anomaly.training.sampling import sample_cells, scored_blocks
+from anomaly.training.networks import in_batches
+from anomaly.training.sampling import scored_blocks
 from anomaly.windows.bags import Bag
 
 _LEAST_NOISE, _MOST_NOISE = 1e-3, 1.0
@@ -53,7 +53,7 @@ class MuldeParameters:
     """epochs, batch, learning rate, early stopping"""
 
 
-class Mulde(Detector):
+class Mulde(NetworkDetector["_Network"]):
     """Scores a row by its most surprising cell.
 
     State: the mean and scale that standardise vectors, the network's weights, and the mixture.
@@ -73,34 +73,21 @@ class Mulde(Detector):
         Published("ShanghaiTech", "AUC 81.3 %", "features of whole frames (Hiera-L), micro"),
         Published("UCF-Crime", "AUC 78.5 %", "one-class, features of whole frames, micro"),
     )
-    calibration = "held_out"
 
-    standard: Standard
-    network: _Network
     mixture: Mixture
 
     @override
-    def trainable(self, dimension: int) -> int:
-        return trainable(_Network(dimension, self.parameters.units))
+    def make_network(self, dimension: int) -> _Network:
+        return _Network(dimension, self.parameters.units)
 
     @override
     def fit(
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
-        sample = (self.input, self.parameters.sample, context.generator)
-        vectors_ND, _ = sample_cells(bags, *sample)
-        held_out_ND, _ = (
-            sample_cells(validation, *sample) if validation else (vectors_ND[:0], 0)
+        vectors_ND, held_out_ND = self.sampled(
+            bags, validation, self.parameters.sample, context
         )
-        self.standard = Standard.of(vectors_ND)
-        self.network = fit_network(
-            self._network,
-            self._loss,
-            self.standard(vectors_ND),
-            self.standard(held_out_ND),
-            self.parameters.training,
-            context,
-        )
+        self.learn(vectors_ND, held_out_ND, self._loss, self.parameters.training, context)
         judged_NS = self._judged(vectors_ND)
         self.mixture = Mixture.fit(
             judged_NS, self.parameters.components, "full", context.generator
@@ -115,17 +102,12 @@ class Mulde(Detector):
 
     @override
     def state(self) -> Arrays:
-        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
-        return {**learnt, **weights(self.network), **self.mixture.arrays()}
+        return {**super().state(), **self.mixture.arrays()}
 
     @override
     def load_state(self, state: Arrays) -> None:
-        self.standard = Standard(state["mean"], state["scale"])
-        self.network = restored(self._network, state)
+        super().load_state(state)
         self.mixture = Mixture.of_arrays(state)
-
-    def _network(self) -> _Network:
-        return _Network(len(self.standard.mean_D), self.parameters.units)
 
     def _judged(self, vectors_ND: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return f of each vector at each scale of noise, shape (N, S)."""

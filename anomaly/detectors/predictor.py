@@ -18,11 +18,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
+from anomaly.detectors import FitContext, Published, WindowScores
+from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
-from anomaly.training.inputs import Standard, sample_windows, windows_to_learn
+from anomaly.training.inputs import sample_windows, windows_to_learn
 from anomaly.training.loop import TrainingSpec
-from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
+from anomaly.training.networks import in_batches
 from anomaly.training.rows import row_vectors
 from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
@@ -43,7 +44,7 @@ class PredictorParameters:
     """epochs, batch, learning rate, early stopping"""
 
 
-class Predictor(Detector):
+class Predictor(NetworkDetector["_Network"]):
     """Scores a row by the error with which it was predicted from the rows before it.
 
     The first `rows` rows of a video cannot be predicted and get no score of their own. State: the
@@ -64,10 +65,6 @@ class Predictor(Detector):
             "ShanghaiTech", "AUC 72.8 %", "pixels and optical flow; scores normalised per clip"
         ),
     )
-    calibration = "held_out"
-
-    standard: Standard
-    network: _Network
 
     @property
     @override
@@ -75,8 +72,8 @@ class Predictor(Detector):
         return self.parameters.rows
 
     @override
-    def trainable(self, dimension: int) -> int:
-        return trainable(_Network(dimension, self.parameters.hidden))
+    def make_network(self, dimension: int) -> _Network:
+        return _Network(dimension, self.parameters.hidden)
 
     @override
     def fit(
@@ -85,15 +82,7 @@ class Predictor(Detector):
         sample = (self.input, self._window, self.parameters.windows, context.generator)
         windows_NLD = windows_to_learn(bags, *sample)
         held_out_NLD = sample_windows(validation, *sample)
-        self.standard = Standard.of(windows_NLD)
-        self.network = fit_network(
-            self._network,
-            _loss,
-            self.standard(windows_NLD),
-            self.standard(held_out_NLD),
-            self.parameters.training,
-            context,
-        )
+        self.learn(windows_NLD, held_out_NLD, _loss, self.parameters.training, context)
         return self
 
     @override
@@ -102,19 +91,6 @@ class Predictor(Detector):
         for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, describe):
             errors_N = self._errors(self.standard(windows_NLD))
             yield WindowScores(errors_N[:, None], rows_NL[:, -1:])
-
-    @override
-    def state(self) -> Arrays:
-        learnt = {"mean": self.standard.mean_D, "scale": self.standard.scale_D}
-        return {**learnt, **weights(self.network)}
-
-    @override
-    def load_state(self, state: Arrays) -> None:
-        self.standard = Standard(state["mean"], state["scale"])
-        self.network = restored(self._network, state)
-
-    def _network(self) -> _Network:
-        return _Network(len(self.standard.mean_D), self.parameters.hidden)
 
     @property
     def _window(self) -> WindowSpec:

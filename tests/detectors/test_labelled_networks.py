@@ -313,7 +313,7 @@ def test_one_output_is_the_logit_of_abnormal_and_only_the_rows_spoken_of_count()
 
 def test_the_score_of_a_softmax_ranks_as_one_minus_the_chance_of_normal():
     detector = build("bd_lstm", hidden=4, classes=3)
-    network = detector._network(5).eval()
+    network = detector.make_network(5).eval()
     rows = seeded(2, 15, 5)
     with torch.no_grad():
         p = torch.softmax(network(rows), dim=-1)
