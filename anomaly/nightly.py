@@ -18,6 +18,7 @@ from anomaly.fanout import FanOut
 from anomaly.features.store import FeatureStore
 from anomaly.outcome import Outcome
 from anomaly.report.render import render
+from anomaly.runs import Stopwatch, recorded
 from anomaly.storage import open_root
 from anomaly.verbs.look import look
 from anomaly.verbs.score import ScoreSummary, choose_checkpoint, score_missing
@@ -77,13 +78,18 @@ def nightly(
             checkpoint; nothing has been written then.
     """
     bundle = choose_checkpoint(open_root(root), checkpoint)
-    seen = look(root, archive, check=lambda files: select(files, videos))
+    watch = Stopwatch()
+    with watch.stage("look"):
+        seen = look(root, archive, check=lambda files: select(files, videos))
     files = seen.chosen(videos)
     new = [file for file in files if seen.rows[file.uri].status == "found"]
-    scoring = score_missing(seen, files, bundle, fan_out=fan_out)
-    page = render(seen.root, seen.archive, bundle.name, time_zone=archive.time_zone)
-    if keep_nights > 0:
-        FeatureStore(seen.root).expire(nights=keep_nights)
+    with recorded(seen.root, seen.archive, "nightly", watch, checkpoint=bundle.name) as run:
+        scoring = score_missing(seen, files, bundle, fan_out=watch.timed(fan_out))
+        run.tell(**scoring.run_facts(seen.catalog.rows()))  # for the report
+        with watch.stage("report"):
+            page = render(seen.root, seen.archive, bundle.name, time_zone=archive.time_zone)
+        if keep_nights > 0:
+            FeatureStore(seen.root).expire(nights=keep_nights)
     return NightlySummary(
         new=len(new),
         scoring=scoring,

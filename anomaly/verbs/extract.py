@@ -13,6 +13,7 @@ from anomaly.features import FeatureSpec
 from anomaly.features.extract import extract_video
 from anomaly.features.store import FeatureStore
 from anomaly.outcome import Outcome
+from anomaly.runs import Stopwatch, extraction_facts, recorded
 from anomaly.storage import open_root
 from anomaly.verbs.forecast import Forecast, known_forecast
 from anomaly.verbs.look import Look, look
@@ -91,6 +92,15 @@ class ExtractSummary:
             ],
         }
 
+    def run_facts(self) -> dict[str, Any]:
+        """Return the columns of `runs` that tell of this extraction."""
+        forecast = self.forecast
+        return {
+            **extraction_facts(self.outcomes),
+            "videos_bad": len(self.troubled),
+            "forecast_work_seconds": None if forecast is None else forecast.work_hours * 3600,
+        }
+
     def _cross_check(self) -> dict[str, int] | None:
         """Return what second decoders saw; None where none was asked."""
         checked = [outcome for outcome in self.outcomes if outcome.frames_compared]
@@ -161,10 +171,25 @@ def extract(
 
     A second decoder reads the share `cross_check` of them too, to compare.
     """
-    seen = look(root, archive, check=lambda files: select(files, videos))
-    return extract_missing(
-        seen, seen.chosen(videos), recipes, cross_check=cross_check, fan_out=fan_out
-    )
+    watch = Stopwatch()
+    with watch.stage("look"):
+        seen = look(root, archive, check=lambda files: select(files, videos))
+    with recorded(seen.root, seen.archive, "extract", watch) as run:
+        summary = extract_missing(
+            seen,
+            seen.chosen(videos),
+            recipes,
+            cross_check=cross_check,
+            fan_out=watch.timed(fan_out),
+        )
+        done = [outcome for outcome in summary.outcomes if outcome.status in {"ok", "partial"}]
+        run.tell(
+            videos=len(done),
+            frames=sum(outcome.frames for outcome in done),
+            video_seconds=sum(outcome.duration_seconds for outcome in done),
+            **summary.run_facts(),
+        )
+    return summary
 
 
 def extract_missing(

@@ -9,13 +9,10 @@ is drawn whole, and then nothing but the rest of long files is estimated.
 from __future__ import annotations
 
 import functools
-import os
-import platform
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +22,7 @@ from anomaly.fanout import FanOut
 from anomaly.features import FeatureSpec
 from anomaly.features.extract import extract_video
 from anomaly.features.store import FeatureStore
+from anomaly.runs import machine
 from anomaly.spec import fingerprint, from_dict, to_dict
 from anomaly.storage import Root, open_root, quote
 from anomaly.verbs.look import Look
@@ -174,23 +172,8 @@ def _known_pace(root: Root, archive: str, recipes: Sequence[FeatureSpec]) -> Pac
 
 
 def _key(archive: str, recipes: Sequence[FeatureSpec]) -> str:
-    asked = fingerprint({"recipes": [to_dict(one) for one in recipes], "machine": _machine()})
+    asked = fingerprint({"recipes": [to_dict(one) for one in recipes], "machine": machine()})
     return f"forecasts/archive={quote(archive)}/{asked}.json"
-
-
-@functools.cache
-def _machine() -> dict[str, Any]:
-    """Return what decides how fast a machine is, as far as it is told for nothing."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        "gpu": Path("/dev/nvidia0").exists(),
-    }
 
 
 def _calibrate(

@@ -9,6 +9,7 @@ from pathlib import Path
 from anomaly.catalog import Catalog, CatalogRow, archive_name, init_catalog
 from anomaly.errors import SpecError
 from anomaly.evaluation.results import init_results
+from anomaly.runs import init_runs
 from anomaly.scores.tables import init_tables
 from anomaly.storage import Root, open_root
 from anomaly.video import ArchiveSpec, VideoFile
@@ -45,6 +46,7 @@ def init_root(root: Root) -> None:
     init_catalog(root)
     init_tables(root)
     init_results(root)
+    init_runs(root)
 
 
 def look(

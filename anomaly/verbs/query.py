@@ -23,12 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomaly.errors import SpecError, StoreError
-from anomaly.storage import ObjectRoot, Root, open_root
+from anomaly.storage import Root, open_root
+from anomaly.storage.objects import ObjectRoot
 from anomaly.verbs.look import init_root
 
 Form = Literal["table", "csv", "json", "parquet"]
 
-VIEWS = ("scores", "current_scores", "events", "catalog", "evaluations")
+VIEWS = ("scores", "current_scores", "events", "catalog", "evaluations", "runs")
 _ALWAYS_THERE = "catalog/archive=_/videos.parquet"
 _ROWS_SHOWN = 1000
 

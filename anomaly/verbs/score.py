@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from anomaly.catalog import LedgerRow, OutOfDomain, out_of_domain
+from anomaly.catalog import CatalogRow, LedgerRow, OutOfDomain, out_of_domain
 from anomaly.checkpoints import POOLED, Checkpoint, Model, current, load, names
 from anomaly.detectors import Detector, detectors
 from anomaly.errors import SpecError, VideoError
@@ -19,6 +19,7 @@ from anomaly.fanout import FanOut
 from anomaly.features.store import FeatureStore
 from anomaly.registry import unknown_name
 from anomaly.report.media import cut_events
+from anomaly.runs import Stopwatch, recorded
 from anomaly.scores import FrameScores, ScoreSpec
 from anomaly.scores.domain import Domain, Outside, summed_up
 from anomaly.scores.events import Event
@@ -95,6 +96,17 @@ class ScoreSummary:
             "extraction": self.extraction.to_json(),
         }
 
+    def run_facts(self, rows: Mapping[str, CatalogRow]) -> dict[str, Any]:
+        """Return the columns of `runs` that tell of this run; `rows` are those of the catalog."""
+        lengths = [rows[row.uri].duration_seconds or 0.0 for row in self.scored]
+        return {
+            "videos": len(self.scored),
+            "frames": sum(row.n_frames for row in self.scored),
+            "video_seconds": sum(lengths),
+            "events": sum(row.n_events for row in self.scored),
+            **self.extraction.run_facts(),
+        }
+
 
 def score(
     root: str,
@@ -110,8 +122,13 @@ def score(
         SpecError: there is no such checkpoint, or none to take when none is named.
     """
     bundle = choose_checkpoint(open_root(root), checkpoint)
-    seen = look(root, archive, check=lambda files: select(files, videos))
-    return score_missing(seen, seen.chosen(videos), bundle, fan_out=fan_out)
+    watch = Stopwatch()
+    with watch.stage("look"):
+        seen = look(root, archive, check=lambda files: select(files, videos))
+    with recorded(seen.root, seen.archive, "score", watch, checkpoint=bundle.name) as run:
+        summary = score_missing(seen, seen.chosen(videos), bundle, fan_out=watch.timed(fan_out))
+        run.tell(**summary.run_facts(seen.catalog.rows()))
+    return summary
 
 
 def choose_checkpoint(root: Root, name: str) -> Checkpoint:

@@ -30,6 +30,7 @@ from anomaly.features import BadFrames, FeatureSpec, recipe
 from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureGroup, FeatureStore
 from anomaly.registry import unknown_name
+from anomaly.runs import Stopwatch, recorded
 from anomaly.scores import ScoreSpec
 from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
 from anomaly.storage import Root, open_root
@@ -135,7 +136,9 @@ def train(
         chosen = _training_files(found, request)
         _check_supervision(cls, request.detector, labels, chosen, request.folds)
 
-    seen = look(root, archive, check=check)
+    watch = Stopwatch()
+    with watch.stage("look"):
+        seen = look(root, archive, check=check)
     files = seen.usable(_training_files(seen.files, request))
     if not files:
         raise SpecError(
@@ -143,17 +146,20 @@ def train(
         )
     if labels is not None and cls.supervision in LABELLED:
         files = [file for file in files if labels.video_class(file.uri) is not None]
-    extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
-    videos = _fit_videos(seen, files, extraction, inputs, _reader(cls, labels))
-    jobs = _jobs(seen.root, request, parameters, inputs, videos)
-    folds = None
-    if request.folds:
-        pooled = replace(jobs[-1], model=POOLED, videos=tuple(videos))
-        folds = cross_validate(pooled, request.folds, fan_out)
-    models = dict(fan_out(fit_job, jobs, label="train"))
-    if POOLED not in models and not _renews(seen.root, request):
-        models[POOLED] = next(iter(models.values()))
-    name = _publish(seen.root, request, parameters, inputs, models)
+    with recorded(seen.root, seen.archive, "train", watch) as run:
+        fan_out = watch.timed(fan_out)
+        extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
+        videos = _fit_videos(seen, files, extraction, inputs, _reader(cls, labels))
+        jobs = _jobs(seen.root, request, parameters, inputs, videos)
+        folds = None
+        if request.folds:
+            pooled = replace(jobs[-1], model=POOLED, videos=tuple(videos))
+            folds = cross_validate(pooled, request.folds, fan_out)
+        models = dict(fan_out(fit_job, jobs, label="train"))
+        if POOLED not in models and not _renews(seen.root, request):
+            models[POOLED] = next(iter(models.values()))
+        name = _publish(seen.root, request, parameters, inputs, models)
+        run.tell(checkpoint=name, videos=len(videos), **extraction.run_facts())
     facts = {model: fitted.facts for model, fitted in sorted(models.items())}
     return TrainSummary(checkpoint=name, models=facts, extraction=extraction, folds=folds)
 

@@ -36,3 +36,10 @@ SELECT * FROM read_parquet(
 
 CREATE OR REPLACE VIEW evaluations AS
 SELECT * FROM read_parquet(coalesce(getvariable('root'), '.') || '/evaluations/*.parquet');
+
+CREATE OR REPLACE VIEW runs AS
+SELECT * FROM read_parquet(
+    coalesce(getvariable('root'), '.') || '/runs/*/runs.parquet',
+    union_by_name = true,  -- files of earlier versions lack the newer columns
+    hive_partitioning = false
+);

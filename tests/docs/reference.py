@@ -11,6 +11,7 @@ from anomaly.catalog import CATALOG_SCHEMA
 from anomaly.cli import anomaly
 from anomaly.evaluation.metrics import metrics
 from anomaly.evaluation.results import RESULTS_SCHEMA
+from anomaly.runs import RUNS_SCHEMA
 from anomaly.scores.tables import EVENTS_SCHEMA, SCORES_SCHEMA
 from flows.settings import PREFIX, Settings
 
@@ -103,6 +104,33 @@ MEANINGS = {
         "videos_left_out": "videos of one class, which the metric cannot use",
         "evaluated_at": "when",
     },
+    "runs": {
+        "run_id": "32 hex digits",
+        "archive": "name of the archive",
+        "verb": "`extract`, `train`, `score` or `nightly`",
+        "checkpoint": "bundle that it scored with, or made; empty: none",
+        "status": "`finished`; `unfinished` while it runs and for ever after a crash",
+        "started_at": "when it began",
+        "ended_at": "null until it has ended",
+        "wall_seconds": "by the clock",
+        "cpu_seconds": "of all its processes on the machine it was started on",
+        "stages": "the same for each stage; items: jobs done (videos, camera-days, models)",
+        "videos": "scored; extracted where it only extracts; trained on",
+        "frames": "of them",
+        "video_seconds": "their playing time",
+        "events": "found in them",
+        "videos_bad": "videos that newly gave nothing",
+        "extracted_videos": "decoded now",
+        "extracted_seconds": "their playing time",
+        "work_seconds": "that took, summed over workers",
+        "forecast_work_seconds": "the same as it was forecast; null where no pace was known",
+        "slowest": "videos that took the longest for their length",
+        "version": "of this package",
+        "commit": "of its checkout, `-dirty` behind it where files differ; empty where it was installed",
+        "cpu": "model of the processor",
+        "cores": "of the machine",
+        "gpu": "whether there is an NVIDIA one",
+    },
 }
 
 
@@ -138,6 +166,7 @@ def _tables() -> str:
         "events": EVENTS_SCHEMA,
         "catalog": CATALOG_SCHEMA,
         "evaluations": RESULTS_SCHEMA,
+        "runs": RUNS_SCHEMA,
     }
     parts = [
         "# Tables",
