@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 
 from anomaly.errors import SpecError, StoreError, TransientError
-from anomaly.storage import ObjectRoot, Root, _disk_error, open_root, quote, unquote
+from anomaly.storage import Root, open_root, quote, unquote
+from anomaly.storage.local import disk_error
+from anomaly.storage.objects import ObjectRoot
 
 INCREMENT = """
 import sys
@@ -278,7 +280,7 @@ def test_a_local_write_that_fails_says_where_and_why(tmp_path: Path) -> None:
 def test_each_error_of_the_disk_has_its_class_and_advice(
     number: int, kind: type[Exception], advice: str
 ) -> None:
-    error = _disk_error("/root/x", OSError(number, os.strerror(number)))
+    error = disk_error("/root/x", OSError(number, os.strerror(number)))
     assert type(error) is kind
     assert "/root/x" in str(error)
     assert advice in str(error)
