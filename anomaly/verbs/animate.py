@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from anomaly.scores.regularity import regularity
 from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import Root
 from anomaly.verbs.bags import open_bag, open_group
-from anomaly.verbs.query import query
+from anomaly.verbs.events import find_event
 from anomaly.verbs.score import Scorer, choose_checkpoint
 from anomaly.video import FrameBatch, PixelSpec, VideoFile
 from anomaly.video.decode import DecodeProcess
@@ -32,7 +31,6 @@ Shown = Literal["score", "regularity", "regularity_max"]
 _USUAL_RATE = 25.0
 _GIF_RATE = 10.0
 _SLACK_SECONDS = 1e-6  # time stamps are sums of rounded numbers
-_EVENT_ID = re.compile(r"[0-9a-f]{4,16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ def clip(
         SpecError: there is no such event, or several.
         VideoError: the video is gone, or is another by now.
     """
-    event = _event(root, event_id)
+    event = find_event(root, event_id)
     said = _Said.of(
         root,
         event["archive"],
@@ -111,23 +109,6 @@ def animate(
     raise SpecError(
         f"Checkpoint {bundle.name!r} has no scores of a video {video!r}: score it first."
     )
-
-
-def _event(root: Root, event_id: str) -> dict[str, Any]:
-    if not _EVENT_ID.fullmatch(event_id):
-        raise SpecError(
-            f"{event_id!r} is no event: expected 4 to 16 hex digits of an event_id."
-        )
-    sql = f"SELECT * FROM events WHERE starts_with(event_id, '{event_id}')"  # noqa: S608 - hex digits
-    rows = query(root, f"{sql} ORDER BY checkpoint").to_pylist()
-    if len({row["event_id"] for row in rows}) != 1:
-        raise SpecError(
-            f"{len(rows)} events have an id that begins with {event_id!r}, expected one. The report and "
-            "the view `events` of `anomaly query` tell the ids."
-        )
-    current = [row for row in rows if row["checkpoint"] == choose_checkpoint(root, "").name]
-    found: dict[str, Any] = (current or rows)[0]
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
