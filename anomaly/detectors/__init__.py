@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,12 @@ from anomaly.features import FeatureBlock, FeatureSpec
 from anomaly.registry import Registry
 from anomaly.shapes import expect
 from anomaly.spec import from_dict
+from anomaly.training.rows import View
+from anomaly.windows import WindowSpec
 from anomaly.windows.bags import Bag
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Supervision = Literal["one_class", "video_labels", "frame_labels", "none"]
 DEFAULT = "default"
@@ -61,6 +66,30 @@ class WindowScores:
         expect("rows", self.rows_NL, "N L", N=n_windows, L=length)
         if self.part_N is not None:
             expect("part", self.part_N, "N", N=n_windows)
+
+
+@dataclass(frozen=True)
+class CellFormula:
+    """A score as a function that torch can differentiate: of each cell by itself; a row has its highest."""
+
+    of_cells: Callable[[Tensor, FeatureBlock], Tensor]
+    """vectors (N, D) in the place of those of a block's cells -> scores (N,)"""
+
+
+@dataclass(frozen=True)
+class WindowFormula:
+    """A score as a function that torch can differentiate: of windows of rows; a row has their mean."""
+
+    of_windows: Callable[[Tensor], Tensor]
+    """windows of rows (N, L, D) -> scores (N, M)"""
+    window: WindowSpec
+    asked: slice
+    """which M of the L rows have the scores"""
+    view: View = "vectors"
+    """what is shown of each row"""
+
+
+Formula = CellFormula | WindowFormula
 
 
 @dataclass(frozen=True)
@@ -175,6 +204,24 @@ class Detector(ABC):
     def support_rows(self) -> int:
         """How many rows to either side a row's score may depend on."""
         return 0
+
+    def formula(self, bag: Bag) -> Formula | None:
+        """Return the score of a video's rows as torch sees it, equal to `score` up to rounding.
+
+        None for a detector whose score has no slope, or that joins several; see `judge_of`.
+        """
+        del bag
+        return None
+
+    def judge_of(self, name: str) -> Detector:
+        """Return the fitted detector that judges one input: itself, unless it joins several."""
+        del name
+        return self
+
+    def embed(self, block: FeatureBlock) -> NDArray[np.floating[Any]] | None:
+        """Return cells where it measures distances between them, (N, E); None: it measures none."""
+        del block
+        return None
 
     def cell_grid(self, bag: Bag, name: str) -> tuple[int, int] | None:
         """Return rows and columns of the cells that it tells of for one input of a video."""

@@ -91,6 +91,10 @@ class Joined(Detector):
         return self
 
     @override
+    def judge_of(self, name: str) -> Detector:
+        return self._parts[name]
+
+    @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
         said = [part.score(_only(bag, name)) for name, part in self._parts.items()]
         return self._joined(said, bag.n_rows)

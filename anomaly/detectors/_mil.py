@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
+from torch.nn.functional import normalize
 from typing_extensions import override
 
-from anomaly.detectors import FitContext, WindowScores
+from anomaly.detectors import FitContext, WindowFormula, WindowScores
 from anomaly.detectors._network import NetworkDetector
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
+from anomaly.training.formulas import standardised
 from anomaly.training.inputs import Standard
 from anomaly.training.labelled import check_learnable, video_class
 from anomaly.training.loop import TrainingSpec
@@ -115,6 +117,21 @@ class MilDetector(NetworkDetector[Net]):
             # By itself: a window's last bits may depend on its place in a batch.
             scores_NT = in_batches(self.network.score, self._scaled(snippets_NTD), batch=1)
             yield WindowScores(scores_NT.repeat(rows, axis=1), rows_NL)
+
+    @override
+    def formula(self, bag: Bag) -> WindowFormula:
+        rows = self.parameters.snippet_rows
+
+        def of_windows(windows_NLD: Tensor) -> Tensor:
+            count, length, dimension = windows_NLD.shape
+            snippets_NTD = windows_NLD.reshape(count, length // rows, rows, dimension).mean(2)
+            scaled_NTD = standardised(snippets_NTD, self.standard)
+            if self.parameters.scale == "unit":
+                scaled_NTD = normalize(scaled_NTD, dim=2)
+            return self.network.score(scaled_NTD).repeat_interleave(rows, dim=1)
+
+        window = self._window(bag.n_rows)
+        return WindowFormula(of_windows, window, slice(None), self.parameters.view)
 
     def _whole_loss(self, network: Net, segments_BTD: Tensor, classes_B: Tensor) -> Tensor:
         loss = self.loss(network, segments_BTD, classes_B)

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import Arrays, Detector, FitContext, WindowFormula, WindowScores
 from anomaly.errors import SpecError, StoreError
 from anomaly.spec import spec
 from anomaly.training.loop import TrainingSpec, tensor_beside
@@ -199,6 +199,22 @@ class PixelDetector(Detector):
     def load_state(self, state: Arrays) -> None:
         self.usual_2G = state["usual"]
         self.network = restored(self._network, state)
+
+    @override
+    def formula(self, bag: Bag) -> WindowFormula | None:
+        """Return the score; None where frames are moved against its own slope before (`perturbation`)."""
+        own = self.parameters
+        if own.perturbation:
+            return None
+
+        def of_windows(windows_NLD: Tensor) -> Tensor:
+            found_NFE = self._measure(windows_NLD)
+            if own.score != "cell_max":
+                return found_NFE[..., 0]
+            mean_G, scale_G = torch.from_numpy(self.usual_2G)
+            return ((found_NFE[..., 1:] - mean_G) / scale_G).amax(dim=2)
+
+        return WindowFormula(of_windows, self._window, asked_frames(own.target, own.length))
 
     @property
     def _picture(self) -> tuple[int, int, int]:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import FitContext, Supervision, WindowScores
+from anomaly.detectors import FitContext, Supervision, WindowFormula, WindowScores
 from anomaly.detectors._network import NetworkDetector
 from anomaly.errors import SpecError
 from anomaly.spec import spec
+from anomaly.training.formulas import standardised
 from anomaly.training.inputs import Standard
 from anomaly.training.labelled import check_learnable, sample_labelled_windows
 from anomaly.training.loop import TrainingSpec
@@ -120,6 +121,16 @@ class SequenceClassifier(NetworkDetector[SequenceNetwork]):
         for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, described):
             odds_NM = in_batches(self.network.log_odds, self.standard(windows_NLD))
             yield WindowScores(odds_NM, rows_NL[:, -odds_NM.shape[1] :])
+
+    @override
+    def formula(self, bag: Bag) -> WindowFormula:
+        last_alone = self.parameters.cell == "mlp"
+        return WindowFormula(
+            lambda windows: self.network.log_odds(standardised(windows, self.standard)),
+            self._window,
+            slice(-1, None) if last_alone else slice(None),
+            self.parameters.view,
+        )
 
     @property
     def _window(self) -> WindowSpec:

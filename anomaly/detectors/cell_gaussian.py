@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, WindowScores
+from anomaly.detectors import Arrays, CellFormula, Detector, FitContext, WindowScores
 from anomaly.features import FeatureBlock
 from anomaly.spec import spec
 from anomaly.training.exact import round_for_products
@@ -131,6 +131,19 @@ class CellGaussian(Detector):
                 white_ND = centred_ND @ self.whitening_GDD[place].T
                 distance_N[chosen_N] = np.sqrt(np.square(white_ND).sum(axis=1))
             yield WindowScores.of_cells(first_row, block, distance_N)
+
+    @override
+    def formula(self, bag: Bag) -> CellFormula:
+        from anomaly.training.formulas import length_by_place
+
+        return CellFormula(
+            lambda values_ND, block: length_by_place(
+                self.mean_GD,
+                self.whitening_GDD,
+                self._place(block),
+                values_ND[:, self.chosen_D],
+            )
+        )
 
     @override
     def state(self) -> Arrays:

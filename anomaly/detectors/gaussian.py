@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
+from anomaly.detectors import (
+    Arrays,
+    CellFormula,
+    Detector,
+    FitContext,
+    Published,
+    WindowScores,
+)
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.exact import lengths_through, round_for_products
@@ -89,6 +96,18 @@ class Gaussian(Detector):
         for first_row, block in scored_blocks(bag, self.input, len(self.mean_D)):
             distance_N = lengths_through(self.whitening_ED, block.values_ND, self._standard)
             yield WindowScores.of_cells(first_row, block, distance_N)
+
+    @override
+    def formula(self, bag: Bag) -> CellFormula:
+        from anomaly.training.formulas import length_through, standardised
+        from anomaly.training.inputs import Standard
+
+        standard = Standard(self.mean_D, self.scale_D)
+        return CellFormula(
+            lambda values_ND, _: length_through(
+                self.whitening_ED, standardised(values_ND, standard)
+            )
+        )
 
     @override
     def state(self) -> Arrays:

@@ -14,7 +14,14 @@ from typing import Annotated, Self
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
+from anomaly.detectors import (
+    Arrays,
+    CellFormula,
+    Detector,
+    FitContext,
+    Published,
+    WindowScores,
+)
 from anomaly.spec import spec
 from anomaly.training.mixture import CovarianceType, Mixture
 from anomaly.training.sampling import sample_cells, scored_blocks
@@ -72,6 +79,12 @@ class Gmm(Detector):
         for first_row, block in scored_blocks(bag, self.input, dimension):
             surprise_N = self.mixture.surprise(block.values_ND)
             yield WindowScores.of_cells(first_row, block, surprise_N)
+
+    @override
+    def formula(self, bag: Bag) -> CellFormula:
+        from anomaly.training.formulas import surprise
+
+        return CellFormula(lambda values_ND, _: surprise(self.mixture, values_ND))
 
     @override
     def state(self) -> Arrays:

@@ -18,8 +18,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, Detector, FitContext, Published, WindowScores
+from anomaly.detectors import (
+    Arrays,
+    CellFormula,
+    Detector,
+    FitContext,
+    Published,
+    WindowScores,
+)
 from anomaly.errors import SpecError
+from anomaly.features import FeatureBlock
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.bank import Witnesses, k_centre, nearest_distance, project
@@ -101,6 +109,25 @@ class Knn(Detector):
             bank_KE, doubt_K = self._witnesses.without(side)
             for bag in left:
                 yield bag, self._score(bag, bank_KE, self.parameters.doubt * doubt_K)
+
+    @override
+    def formula(self, bag: Bag) -> CellFormula:
+        from anomaly.training.formulas import nearest, standardised
+        from anomaly.training.inputs import Standard
+
+        standard = Standard(self.mean_D, self.scale_D)
+        return CellFormula(
+            lambda values_ND, block: nearest(
+                standardised(values_ND, standard),
+                self.parameters.location_weight * locations(block),
+                self.bank_KE,
+                self.doubt_K,
+            )
+        )
+
+    @override
+    def embed(self, block: FeatureBlock) -> NDArray[np.float32]:
+        return self._embed(block.values_ND, locations(block))
 
     @override
     def state(self) -> Arrays:

@@ -19,9 +19,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import FitContext, WindowScores
+from anomaly.detectors import FitContext, WindowFormula, WindowScores
 from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
+from anomaly.training.formulas import rms, standardised
 from anomaly.training.inputs import sample_windows, windows_to_learn
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.networks import in_batches
@@ -79,11 +80,22 @@ class LstmAutoencoder(NetworkDetector["_Network"]):
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
-        window = WindowSpec(length=self.parameters.rows, step=self.parameters.rows // 2)
         describe = partial(row_vectors, bag, dimension=len(self.standard.mean_D))
-        for windows_NLD, rows_NL in read_windows(bag, self.input, window, describe):
+        for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, describe):
             missed_NLD = in_batches(self._missed, self.standard(windows_NLD))
             yield WindowScores(np.sqrt(np.square(missed_NLD).mean(axis=2)), rows_NL)
+
+    @override
+    def formula(self, bag: Bag) -> WindowFormula:
+        return WindowFormula(
+            lambda windows: rms(self._missed(standardised(windows, self.standard))),
+            self._window,
+            slice(None),
+        )
+
+    @property
+    def _window(self) -> WindowSpec:
+        return WindowSpec(length=self.parameters.rows, step=self.parameters.rows // 2)
 
     def _missed(self, windows_BLD: Tensor) -> Tensor:
         missed_BLD: Tensor = self.network(windows_BLD) - windows_BLD

@@ -20,9 +20,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import FitContext, Published, WindowScores
+from anomaly.detectors import CellFormula, FitContext, Published, WindowScores
 from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
+from anomaly.training.formulas import rms, standardised
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.networks import in_batches
 from anomaly.training.sampling import scored_blocks
@@ -89,6 +90,12 @@ class MemoryAutoencoder(NetworkDetector["_Network"]):
             missed_ND = in_batches(self._missed, self.standard(block.values_ND))
             error_N = np.sqrt(np.square(missed_ND).mean(axis=1))
             yield WindowScores.of_cells(first_row, block, error_N)
+
+    @override
+    def formula(self, bag: Bag) -> CellFormula:
+        return CellFormula(
+            lambda values_ND, _: rms(self._missed(standardised(values_ND, self.standard)))
+        )
 
     def _missed(self, vectors_BD: Tensor) -> Tensor:
         rebuilt_BD, _ = self.network(vectors_BD)

@@ -21,9 +21,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import Arrays, FitContext, Published, WindowScores
+from anomaly.detectors import Arrays, CellFormula, FitContext, Published, WindowScores
 from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
+from anomaly.training.formulas import standardised, surprise
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.mixture import Mixture
 from anomaly.training.networks import in_batches
@@ -99,6 +100,14 @@ class Mulde(NetworkDetector["_Network"]):
         for first_row, block in scored_blocks(bag, self.input, len(self.standard.mean_D)):
             surprise_N = self.mixture.surprise(self._judged(block.values_ND))
             yield WindowScores.of_cells(first_row, block, surprise_N)
+
+    @override
+    def formula(self, bag: Bag) -> CellFormula:
+        return CellFormula(
+            lambda values_ND, _: surprise(
+                self.mixture, self._at_all_scales(standardised(values_ND, self.standard))
+            )
+        )
 
     @override
     def state(self) -> Arrays:

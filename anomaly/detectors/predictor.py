@@ -18,9 +18,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from typing_extensions import override
 
-from anomaly.detectors import FitContext, Published, WindowScores
+from anomaly.detectors import FitContext, Published, WindowFormula, WindowScores
 from anomaly.detectors._network import NetworkDetector
 from anomaly.spec import spec
+from anomaly.training.formulas import rms, standardised
 from anomaly.training.inputs import sample_windows, windows_to_learn
 from anomaly.training.loop import TrainingSpec
 from anomaly.training.networks import in_batches
@@ -91,6 +92,14 @@ class Predictor(NetworkDetector["_Network"]):
         for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, describe):
             errors_N = self._errors(self.standard(windows_NLD))
             yield WindowScores(errors_N[:, None], rows_NL[:, -1:])
+
+    @override
+    def formula(self, bag: Bag) -> WindowFormula:
+        return WindowFormula(
+            lambda windows: rms(self._missed(standardised(windows, self.standard)))[:, None],
+            self._window,
+            slice(-1, None),
+        )
 
     @property
     def _window(self) -> WindowSpec:

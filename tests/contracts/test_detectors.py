@@ -12,6 +12,7 @@ import pytest
 from anomaly.checkpoints import Checkpoint, Model, load, save
 from anomaly.detectors import LABELLED, FitContext, detectors
 from anomaly.errors import AnomalyError, SpecError, StoreError
+from anomaly.explain.slopes import slopes
 from anomaly.features import FeatureBlock, FeatureSpec
 from anomaly.spec import to_dict
 from anomaly.storage import open_root
@@ -217,6 +218,34 @@ def test_a_video_without_a_label_is_refused_by_name(name, kind):
             validation=[],
             context=FitContext(np.random.default_rng(0)),
         )
+
+
+def moved(video, slopes_ND, first_row, step):
+    """The video with the cells from `first_row` on moved by `step` along their slopes."""
+    block = video.sources["features"].block
+    values_ND = block.values_ND.astype(np.float32)
+    begin = block.offsets_S[first_row]
+    values_ND[begin : begin + len(slopes_ND)] += step * slopes_ND
+    return replace(
+        video, sources={"features": MemorySource(replace(block, values_ND=values_ND))}
+    )
+
+
+def test_the_formula_gives_the_score_and_the_slope_of_the_score(name, kind):
+    detector, video = fitted(name, kind), bag(kind, 9)
+    if detector.formula(video) is None:
+        pytest.skip("its score has no slope, or it joins several")
+    found = scores(detector, video)
+    row = int(np.nanargmax(found))
+    told = slopes(detector, video, [row], [1.0])
+    assert told.score == pytest.approx(found[row], rel=1e-4, abs=1e-5)
+    steepness = np.linalg.norm(told.slope_ND)
+    uphill = told.slope_ND / max(steepness, 1e-9)
+    low, high = (
+        scores(detector, moved(video, uphill, told.first_row, step))[row]
+        for step in (-2e-3, 2e-3)
+    )
+    assert (high - low) / 4e-3 == pytest.approx(steepness, rel=0.05, abs=2e-3)
 
 
 def test_cells_tell_where_a_row_got_its_score(name):
