@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -24,6 +24,10 @@ from anomaly.video import VideoFile
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 _LEAST_OUTSIDE_SECONDS = 60.0
 _TIME = pa.timestamp("us", tz="UTC")
+
+_CONDITION = pa.struct(
+    [("what", pa.string()), ("start_seconds", pa.float64()), ("stop_seconds", pa.float64())]
+)
 
 CATALOG_SCHEMA = pa.schema(
     [
@@ -65,6 +69,8 @@ LEDGER_SCHEMA = pa.schema(
         ("seconds_outside", pa.float64()),
         ("outside", pa.string()),
         ("context", pa.string()),
+        ("conditions", pa.list_(_CONDITION)),
+        ("light", pa.list_(pa.uint8())),
     ]
 )
 
@@ -102,6 +108,15 @@ class CatalogRow:
         return (self.bytes, self.modified) == (file.bytes, file.modified)
 
 
+class Condition(NamedTuple):
+    """A stretch of a video in which the camera's picture was not as it should be, half-open."""
+
+    what: str
+    """`blind`, `frozen`, `moved`, ... (`scores.health`)"""
+    start_seconds: float
+    stop_seconds: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
     """One scored video: what was scored, with which model, into which partition."""
@@ -119,6 +134,10 @@ class LedgerRow:
     """why, the longest reason first: `dark, noisy`"""
     context: str = ""
     """digest of the earlier videos that the scores took into account; empty: none"""
+    conditions: tuple[Condition, ...] = ()
+    """when the picture was not as it should be, and how"""
+    light: tuple[int, ...] | None = None
+    """median brightness of each five minutes, 0 to 255; None where an earlier version scored"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -411,7 +430,14 @@ def _decode(data: bytes | None, cls: type[Row]) -> list[Row]:
         return []
     table = parquet.decoded(data)
     names = [field.name for field in fields(cls) if field.name in table.column_names]
-    columns = [table[name].to_pylist() for name in names]
+    columns = [[_read(name, value) for value in table[name].to_pylist()] for name in names]
     return [
         cls(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)
     ]
+
+
+def _read(column: str, value: Any) -> Any:
+    """Return a value of a Parquet column as a row holds it."""
+    if column == "conditions":
+        return tuple(Condition(**one) for one in value or ())
+    return tuple(value) if isinstance(value, list) else value

@@ -113,29 +113,29 @@ class Domain:
     @classmethod
     def fit(cls, seen: Sequence[Seen]) -> Self | None:
         """Learn from the usable rows of training videos; None where no picture was measured."""
-        blocks = [
+        typical = [
             np.median(video.picture.statistics_TK[rows], axis=0)
             for video in seen
-            for _, rows in _blocks(video.seconds_T, np.flatnonzero(video.usable_T))
+            for _, rows in blocks(video.seconds_T, np.flatnonzero(video.usable_T))
         ]
         views = [_usable_views(video) for video in seen]
-        if not blocks or not sum(map(len, views)):
+        if not typical or not sum(map(len, views)):
             return None
-        lowest_K, highest_K = np.quantile(blocks, (_TRIMMED, 1 - _TRIMMED), axis=0)
+        lowest_K, highest_K = np.quantile(typical, (_TRIMMED, 1 - _TRIMMED), axis=0)
         return cls(lowest_K, highest_K, KnownViews.fit(views, _TRIMMED))
 
     def outside(self, picture: Picture, seconds_T: NDArray[np.float64]) -> tuple[Outside, ...]:
         """Return the stretches of a video that are unlike the training video, in order."""
-        blocks = list(_blocks(seconds_T, np.arange(len(seconds_T))))
-        if not blocks:
+        parts = list(blocks(seconds_T, np.arange(len(seconds_T))))
+        if not parts:
             return ()
         typical_BK: NDArray[np.floating[Any]] = np.stack(
-            [np.median(picture.statistics_TK[rows], axis=0) for _, rows in blocks]
+            [np.median(picture.statistics_TK[rows], axis=0) for _, rows in parts]
         )
         strange = self._strange_views(picture, seconds_T)
         until_T = np.append(seconds_T[1:], np.inf)
         found = []
-        for (number, rows), broken in zip(blocks, self._broken(typical_BK), strict=True):
+        for (number, rows), broken in zip(parts, self._broken(typical_BK), strict=True):
             reasons = broken or ((VIEW_CHANGED,) if number in strange else ())
             if reasons:
                 found.append(Outside(seconds_T[rows[0]], until_T[rows[-1]], reasons))
@@ -180,12 +180,12 @@ class Domain:
         """Return the numbers of the blocks of which no view agrees with the training video."""
         least = min(_LEAST_AGREEMENT, _OF_USUAL_AGREEMENT * self.views.usual_agreement)
         agreement_V = self.views.agreement(picture.views_VHW)
-        block_V = _block_of(picture.view_seconds_V, seconds_T)
+        block_V = block_of(picture.view_seconds_V, seconds_T)
         familiar = set(block_V[agreement_V >= least].tolist())
         return set(block_V.tolist()) - familiar
 
 
-def _block_of(
+def block_of(
     seconds_N: NDArray[np.float64], seconds_T: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Return the block of each moment of a video whose rows are at `seconds_T`.
@@ -196,13 +196,13 @@ def _block_of(
     return np.floor(seconds_N / BLOCK_SECONDS + 1e-6).astype(np.int64).clip(max=last)
 
 
-def _blocks(
+def blocks(
     seconds_T: NDArray[np.float64], rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Yield the number of each block of time, and which of `rows` lie in it."""
     if not len(rows):
         return
-    block_N = _block_of(seconds_T[rows], seconds_T)
+    block_N = block_of(seconds_T[rows], seconds_T)
     cuts = np.flatnonzero(np.diff(block_N)) + 1
     for part in np.split(np.arange(len(rows)), cuts):
         yield int(block_N[part[0]]), rows[part]

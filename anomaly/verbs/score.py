@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from anomaly.catalog import CatalogRow, LedgerRow, OutOfDomain, out_of_domain
+from anomaly.catalog import CatalogRow, Condition, LedgerRow, OutOfDomain, out_of_domain
 from anomaly.checkpoints import POOLED, Checkpoint, Model, current, load, names
 from anomaly.detectors import Detector, detectors
 from anomaly.errors import SpecError, VideoError
@@ -21,6 +21,7 @@ from anomaly.registry import unknown_name
 from anomaly.report.media import cut_events
 from anomaly.runs import Stopwatch, recorded
 from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores.conditions import conditions, light
 from anomaly.scores.domain import Domain, Outside, summed_up
 from anomaly.scores.events import Event
 from anomaly.scores.fit import score_bag
@@ -265,6 +266,7 @@ def score_job(job: ScoreJob) -> tuple[ScoreJob, list[LedgerRow]]:
         tables[file.uri] = score_rows(file, content, scores, scorer.model_name)
         found = _with_media(root, file, content, found)
         seconds_outside, reasons = summed_up(outside, scores)
+        troubles, brightness = scorer.seen(file, content, outside)
         events[file.uri] = event_rows(file, content, found, scorer.model_name, tables[file.uri])
         rows.append(
             LedgerRow(
@@ -278,6 +280,8 @@ def score_job(job: ScoreJob) -> tuple[ScoreJob, list[LedgerRow]]:
                 context=fingerprint(list(before)) if before else "",
                 seconds_outside=seconds_outside,
                 outside=", ".join(reasons),
+                conditions=troubles,
+                light=brightness,
             )
         )
     merge_events(root, job.partition, events, remove=set(job.remove))
@@ -312,6 +316,17 @@ class Scorer:
         scores, events = score_bag(self.detector, bag, group, self.stages, outside)
         size = int(group.attributes["height"]), int(group.attributes["width"])
         return scores, located(self.detector, bag, group.index_T(), events, size), outside
+
+    def seen(
+        self, file: VideoFile, content: str, outside: Sequence[Outside]
+    ) -> tuple[tuple[Condition, ...], tuple[int, ...] | None]:
+        """Return when the picture was not as it should be, and the course of its light."""
+        recipe = next(iter(self.bundle.inputs.values()))
+        group = open_group(self.store, recipe, file.uri, content)
+        picture, seconds_T = group.picture(), group.seconds_T()
+        if picture is None:
+            return (), None
+        return conditions(picture, seconds_T, outside), light(picture, seconds_T)
 
 
 def build_detector(bundle: Checkpoint, model: Model) -> Detector:
