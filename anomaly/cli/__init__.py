@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("scoring", "Write the HTML report of an archive."),
     "clip": ("scoring", "Write one event as a clip, with boxes and the course of the score."),
     "animate": ("scoring", "Write a whole video the same way, as MP4 or GIF."),
+    "verdicts": ("reviewing", "What people said of events: threshold and labels from it."),
     "query": ("asking", "Ask the score tables a question in SQL (DuckDB)."),
     "list": ("asking", "Names of backbones, detectors, checkpoints, bad files, ..."),
     "show": ("asking", "What is known of one checkpoint, detector, backbone or video."),

@@ -14,7 +14,7 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from typing import Literal, TextIO
 
@@ -29,8 +29,11 @@ from anomaly.verbs.look import init_root
 
 Form = Literal["table", "csv", "json", "parquet"]
 
-VIEWS = ("scores", "current_scores", "events", "catalog", "evaluations", "runs")
+VIEWS = ("scores", "current_scores", "events", "catalog", "evaluations", "runs", "verdicts")
 _ALWAYS_THERE = "catalog/archive=_/videos.parquet"
+_ROOT = "getvariable('root')"
+"""how `views.sql` names the root"""
+_NOT_THERE = "No files found"
 _ROWS_SHOWN = 1000
 
 
@@ -57,20 +60,42 @@ def connect(root: Root) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     with contextlib.ExitStack() as stack:
         if not root.exists(_ALWAYS_THERE):
-            root = open_root(stack.enter_context(tempfile.TemporaryDirectory()))
-            init_root(root)
+            root = stack.enter_context(_empty_root())
         connection = stack.enter_context(duckdb.connect())
         if isinstance(root, ObjectRoot):
             connection.register_filesystem(root.fs)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET VARIABLE root = $url", {"url": root.url})
-        connection.execute(files("anomaly.verbs").joinpath("views.sql").read_text())
-        _lock(connection, root)
+        urls = [root.url]
+        for view in connection.extract_statements(_views()):
+            try:
+                connection.execute(view)
+            except duckdb.Error as error:
+                if _NOT_THERE not in str(error):
+                    raise _explained(error, root, view.query) from error
+                # an earlier version made this root: a table that it did not know is empty
+                nowhere = stack.enter_context(_empty_root())
+                connection.execute(view.query.replace(_ROOT, _quoted(nowhere.url)))
+                urls.append(nowhere.url)
+        _lock(connection, urls)
         yield connection
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, root: Root) -> None:
-    connection.execute(f"SET allowed_directories = [{_quoted(root.url + '/')}]")
+def _views() -> str:
+    return files("anomaly.verbs").joinpath("views.sql").read_text()
+
+
+@contextlib.contextmanager
+def _empty_root() -> Iterator[Root]:
+    with tempfile.TemporaryDirectory() as folder:
+        root = open_root(folder)
+        init_root(root)
+        yield root
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, urls: Iterable[str]) -> None:
+    folders = ", ".join(_quoted(f"{url}/") for url in urls)
+    connection.execute(f"SET allowed_directories = [{folders}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET python_enable_replacements = false")  # our variables are no tables
     connection.execute("SET lock_configuration = true")
@@ -128,8 +153,9 @@ def _plain(value: object) -> object:
 
 def _explained(error: duckdb.Error, root: Root, sql: str) -> SpecError | StoreError:
     """Tell a wrong question from tables that cannot be read."""
-    unreadable = isinstance(error, duckdb.IOException | duckdb.InvalidInputException)
-    if unreadable and ".parquet" in str(error):
+    told = str(error)
+    parquet = isinstance(error, duckdb.IOException | duckdb.InvalidInputException)
+    if (parquet and ".parquet" in told) or "source column content" in told:  # our JSON files
         return StoreError(f"Cannot read the tables of {root.url}: {_one_line(error)}")
     return SpecError(f"SQL {sql.strip()!r}: {_one_line(error)} Views: {', '.join(VIEWS)}.")
 

@@ -43,3 +43,24 @@ SELECT * FROM read_parquet(
     union_by_name = true,  -- files of earlier versions lack the newer columns
     hive_partitioning = false
 );
+
+-- what people said of events; the file is JSON, as the report's page writes it
+CREATE OR REPLACE VIEW verdicts AS
+SELECT unnest(
+    from_json(
+        content::JSON -> 'verdicts',
+        '[{
+            "event_id": "VARCHAR",
+            "archive": "VARCHAR",
+            "camera": "VARCHAR",
+            "video": "VARCHAR",
+            "start_seconds": "DOUBLE",
+            "stop_seconds": "DOUBLE",
+            "verdict": "VARCHAR",
+            "note": "VARCHAR",
+            "decided_at": "TIMESTAMPTZ"
+        }]'
+    ),
+    recursive := true
+)
+FROM read_text(coalesce(getvariable('root'), '.') || '/verdicts/*.json');

@@ -7,12 +7,10 @@ from typing import Any
 
 import click
 
-from anomaly.catalog import CATALOG_SCHEMA
 from anomaly.cli import anomaly
 from anomaly.evaluation.metrics import metrics
-from anomaly.evaluation.results import RESULTS_SCHEMA
-from anomaly.runs import RUNS_SCHEMA
-from anomaly.scores.tables import EVENTS_SCHEMA, SCORES_SCHEMA
+from anomaly.storage import open_root
+from anomaly.verbs.query import VIEWS, connect
 from flows.settings import PREFIX, Settings
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
@@ -25,6 +23,30 @@ PARTITION = {
     "camera": "name of the camera",
     "date": "camera-local date of the video's start, or `undated-<hh>`",
 }
+UNITS = {
+    "seconds": "s",
+    "days": "days",
+    "bytes": "bytes",
+    "frame": "frame number",
+    "frames": "frames",
+    "lost": "frames",
+    "rate": "frames/s",
+    "height": "pixels",
+    "width": "pixels",
+    "score": "-log10 p",
+    "threshold": "-log10 p",
+    "boxes": "pixels",
+    "row": "cells",
+    "col": "cells",
+    "rows": "cells",
+    "cols": "cells",
+    "utc": "UTC",
+    "at": "UTC",
+    "seen": "UTC",
+    "date": "local day",
+}
+"""by a column's name, or by its last word"""
+
 MEANINGS = {
     "scores": {
         "video": "path relative to the archive",
@@ -131,6 +153,17 @@ MEANINGS = {
         "cores": "of the machine",
         "gpu": "whether there is an NVIDIA one",
     },
+    "verdicts": {
+        "event_id": "event that was looked at",
+        "archive": "name of the archive",
+        "camera": "name of the camera",
+        "video": "path relative to the archive",
+        "start_seconds": "begin of what was looked at, from the first frame of the video",
+        "stop_seconds": "its end",
+        "verdict": "`real`, `false` or `unsure`",
+        "note": "in somebody's words; empty: none",
+        "decided_at": "when; of two verdicts about an event the later one is kept",
+    },
 }
 
 
@@ -151,9 +184,19 @@ def _cli() -> str:
         verb = anomaly.get_command(top, name)
         if verb is None:
             raise LookupError(f"the command line lists {name!r} and does not know it")
-        context = click.Context(verb, info_name=name, parent=top, terminal_width=WIDTH)
-        parts += [f"## anomaly {name}", _shown(verb.get_help(context))]
+        parts += _verb(
+            verb, click.Context(verb, info_name=name, parent=top, terminal_width=WIDTH)
+        )
     return "\n\n".join(parts) + "\n"
+
+
+def _verb(verb: click.Command, context: click.Context) -> list[str]:
+    """Return the help of a verb, and of the verbs below it."""
+    parts = [f"## {context.command_path}", _shown(verb.get_help(context))]
+    for name, inner in sorted(getattr(verb, "commands", {}).items()):
+        below = click.Context(inner, info_name=name, parent=context, terminal_width=WIDTH)
+        parts += _verb(inner, below)
+    return parts
 
 
 def _shown(text: str) -> str:
@@ -161,27 +204,43 @@ def _shown(text: str) -> str:
 
 
 def _tables() -> str:
-    schemas = {
-        "scores": SCORES_SCHEMA,
-        "events": EVENTS_SCHEMA,
-        "catalog": CATALOG_SCHEMA,
-        "evaluations": RESULTS_SCHEMA,
-        "runs": RUNS_SCHEMA,
-    }
+    told = [
+        "The views of `anomaly query` and of `infra/duckdb/views.sql`; `current_scores` has the columns",
+        "of `scores`. Columns stay: new ones may come, and none goes or changes its type or unit",
+        "without a new major version. Times are UTC.",
+    ]
     parts = [
         "# Tables",
         NOTE,
-        "The views of `anomaly query`; `current_scores` has the columns of `scores`.",
+        "\n".join(told),
         "How to ask: [queries](../how-to/query-with-duckdb.md).",
     ]
-    for name, schema in schemas.items():
-        rows = [(field.name, str(field.type), MEANINGS[name][field.name]) for field in schema]
-        if name in {"scores", "events"}:
-            rows += [
-                (column, "string, from the folder", what) for column, what in PARTITION.items()
-            ]
-        parts += [f"## {name}", _table(("column", "type", "what"), rows)]
+    for view, columns in columns_of_views().items():
+        meanings = {**(PARTITION if view in {"scores", "events"} else {}), **MEANINGS[view]}
+        rows = [
+            (column, kind, _unit(column), meanings[column]) for column, kind in columns.items()
+        ]
+        parts += [f"## {view}", _table(("column", "type", "unit", "what"), rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def columns_of_views() -> dict[str, dict[str, str]]:
+    """Return the type of each column of each view, as an empty root answers."""
+    with connect(open_root("/nowhere")) as connection:
+        return {
+            view: dict(
+                connection.sql(
+                    f"SELECT column_name, column_type FROM (DESCRIBE {view})"
+                ).fetchall()
+            )
+            for view in VIEWS
+            if view != "current_scores"
+        }
+
+
+def _unit(column: str) -> str:
+    last = column.rsplit("_", 1)[-1]
+    return UNITS.get(column, UNITS.get(last, ""))
 
 
 def _metrics() -> str:

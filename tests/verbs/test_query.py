@@ -15,6 +15,7 @@ import pytest
 
 from anomaly.errors import SpecError, StoreError
 from anomaly.scores.tables import SCORES_SCHEMA, Partition, merge_scores
+from anomaly.scores.verdicts import Verdict, add_verdicts
 from anomaly.storage import Root, open_root
 from anomaly.verbs.look import init_root
 from anomaly.verbs.query import VIEWS, query, write_answer
@@ -223,3 +224,59 @@ def test_a_root_in_an_object_store_is_queried_the_same_way(s3_environment: str) 
     root.fs.pipe_file(root_above, b"secret\n1\n")
     with pytest.raises(SpecError):
         query(root, f"SELECT * FROM read_csv('{root_above}')")
+
+
+def test_a_root_of_an_earlier_version_answers_where_it_lacks_a_table(root: Root) -> None:
+    root.delete("runs")
+    root.delete("evaluations")
+    assert query(root, "SELECT * FROM runs").num_rows == 0
+    assert query(root, "SELECT count(*) AS n FROM scores")["n"][0].as_py() == 12
+    answer = query(root, "SELECT count(*) AS n FROM evaluations JOIN runs USING (archive)")
+    assert answer["n"][0].as_py() == 0
+    assert not root.keys("runs")
+
+
+def test_a_damaged_file_that_views_look_at_first_is_not_blamed_on_the_question(
+    root: Root,
+) -> None:
+    for key in root.keys("evaluations"):
+        root.publish(key, b"PAR1 this is not Parquet PAR1")
+    with pytest.raises(StoreError, match="Cannot read the tables"):
+        query(root, "SELECT * FROM evaluations")
+
+
+def verdict(event: int, said: str, note: str) -> Verdict:
+    return Verdict(
+        event_id=f"{event:016x}",
+        archive="site",
+        camera="007",
+        video="007/it's.mp4",
+        start_seconds=1.5,
+        stop_seconds=2.0,
+        verdict=said,  # type: ignore[arg-type]
+        note=note,
+        decided_at=datetime(2026, 3, 3, 7, tzinfo=UTC),
+    )
+
+
+def test_verdicts_are_asked_like_tables(root: Root) -> None:
+    add_verdicts(root, [verdict(1, "real", "a 'fox'"), verdict(2, "false", "")])
+    answer = query(root, "SELECT * FROM verdicts ORDER BY event_id").to_pylist()
+    assert answer[0] == {
+        "event_id": f"{1:016x}",
+        "archive": "site",
+        "camera": "007",
+        "video": "007/it's.mp4",
+        "start_seconds": 1.5,
+        "stop_seconds": 2.0,
+        "verdict": "real",
+        "note": "a 'fox'",
+        "decided_at": datetime(2026, 3, 3, 7, tzinfo=UTC),
+    }
+    assert [row["verdict"] for row in answer] == ["real", "false"]
+
+
+def test_damaged_verdicts_are_not_blamed_on_the_question(root: Root) -> None:
+    root.publish("verdicts/site.json", b'{"verdicts": [')
+    with pytest.raises(StoreError, match="Cannot read the tables"):
+        query(root, "SELECT * FROM verdicts")

@@ -1,0 +1,313 @@
+"""What becomes of verdicts: stored, matched after new scores, a threshold, labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from anomaly import checkpoints
+from anomaly.catalog import Catalog
+from anomaly.cli import run
+from anomaly.datasets.labels import read_labels
+from anomaly.errors import SpecError
+from anomaly.scores import ScoreSpec
+from anomaly.scores.tables import (
+    EVENTS_SCHEMA,
+    Partition,
+    merge_events,
+    partition_date,
+    read_events,
+    read_scores,
+)
+from anomaly.scores.verdicts import Verdict, add_verdicts, read_verdicts, verdicts_for
+from anomaly.verbs.evaluate import evaluate
+from anomaly.verbs.train import TrainRequest, train
+from anomaly.verbs.verdicts import (
+    export_verdicts,
+    give_verdict,
+    import_verdicts,
+    list_verdicts,
+    threshold,
+    write_verdict_labels,
+)
+from tests.verbs.conftest import House, one_by_one
+
+
+def events(house: House, checkpoint: str = "mine") -> list[dict[str, Any]]:
+    return read_events(house.root, house.folder.name, checkpoint).to_pylist()
+
+
+def about(row: dict[str, Any], said: str, minute: int = 0, **more: Any) -> Verdict:
+    return Verdict(
+        event_id=row["event_id"],
+        archive="site",
+        camera="gate",
+        video=row["video"],
+        start_seconds=round(row["start_seconds"], 3),  # as the page does
+        stop_seconds=round(row["stop_seconds"], 3),
+        verdict=said,  # type: ignore[arg-type]
+        decided_at=datetime(2026, 3, 2, 8, minute, tzinfo=UTC),
+        **more,
+    )
+
+
+def with_events(house: House, days: Sequence[float]) -> list[dict[str, Any]]:
+    """Give every video of the house events of these rarities, a tenth of a second each."""
+    ledger = Catalog(house.root, "site").scored("mine")
+    for number, (video, row) in enumerate(sorted(ledger.items())):
+        rows = [
+            {
+                "event_id": f"{number:08x}{place:08x}",
+                "video": video,
+                "content": row.content,
+                "start_frame": place,
+                "stop_frame": place + 1,
+                "peak_frame": place,
+                "start_seconds": place / 10,
+                "stop_seconds": (place + 1) / 10,
+                "peak_seconds": place / 10,
+                "score": 1.0,
+                "threshold": 0.5,
+                "one_in_days": one,
+            }
+            for place, one in enumerate(days)
+        ]
+        day = Partition(
+            archive="site",
+            checkpoint="mine",
+            camera=row.camera,
+            date=partition_date(None, row.content),
+        )
+        merge_events(house.root, day, {video: pa.Table.from_pylist(rows, EVENTS_SCHEMA)})
+    return events(house)
+
+
+def test_a_page_s_file_is_taken_in_once_and_comes_out_as_it_went_in(
+    settled: House, tmp_path: Path
+) -> None:
+    row = with_events(settled, [1.0])[0]
+    file = tmp_path / "verdicts.json"
+    record = about(row, "real", note="a fox").to_json()
+    file.write_text(json.dumps({"archive": "site", "checkpoint": "mine", "verdicts": [record]}))
+    first = import_verdicts(settled.root, file)
+    again = import_verdicts(settled.root, file)
+    assert (first.verdicts, first.new, again.new) == (1, 1, 0)
+    assert first.archives == ("site",)
+    assert export_verdicts(settled.root) == json.loads(file.read_text())
+    assert [one.note for one in list_verdicts(settled.root, "site")] == ["a fox"]
+
+
+def test_verdicts_about_another_root_s_archive_are_refused(
+    settled: House, tmp_path: Path
+) -> None:
+    file = tmp_path / "verdicts.json"
+    record = {**about(with_events(settled, [1.0])[0], "real").to_json(), "archive": "sight"}
+    file.write_text(json.dumps({"archive": "sight", "verdicts": [record]}))
+    with pytest.raises(SpecError, match="Did you mean 'site'"):
+        import_verdicts(settled.root, file)
+    with pytest.raises(SpecError, match=r"Cannot read verdicts .*nowhere.json"):
+        import_verdicts(settled.root, tmp_path / "nowhere.json")
+
+
+def test_a_verdict_is_given_by_the_beginning_of_an_event_s_id(settled: House) -> None:
+    row = with_events(settled, [1.0])[0]
+    given = give_verdict(settled.root, row["event_id"][:8], "false", "the wind")
+    assert (given.video, given.archive) == (row["video"], "site")
+    assert read_verdicts(settled.root, "site") == {row["event_id"]: given}
+
+
+def scored_with(house: House, name: str, spec: ScoreSpec) -> list[dict[str, Any]]:
+    """Train a checkpoint, score with it, return its events."""
+    request = TrainRequest(detector="knn", into=name, scores=spec)
+    train(house.url, house.archive, request, fan_out=one_by_one)
+    house.score()
+    return events(house, name)
+
+
+def test_verdicts_persist_when_another_checkpoint_finds_the_event_at_other_frames(
+    settled: House,
+) -> None:
+    many = ScoreSpec(alarms_per_camera_day=200_000.0, smoothing_seconds=0.05)
+    first = scored_with(settled, "first", many)
+    add_verdicts(settled.root, [about(row, "false") for row in first])
+    second = scored_with(settled, "second", replace(many, low_ratio=0.3))
+    said = verdicts_for(settled.root, "site", second)
+    known = {row["event_id"] for row in first}
+    judged = {row["event_id"] for row in second} & set(said)
+    assert judged - known, "no event of the second checkpoint is new and judged"
+
+
+FALSE_DAYS = [n * 1e-4 for n in range(1, 7)]
+
+
+@pytest.fixture
+def judged(settled: House) -> House:
+    """24 false events of 6 rarities, and 8 real ones, all judged; 4.8 s of video."""
+    rows = with_events(settled, [*FALSE_DAYS, 1.0, 2.0])
+    add_verdicts(
+        settled.root,
+        [about(row, "real" if row["one_in_days"] >= 1 else "false") for row in rows],
+    )
+    return settled
+
+
+def test_a_threshold_is_proposed_with_what_it_rests_on_and_nothing_changes(
+    judged: House,
+) -> None:
+    found = threshold(judged.root)
+    proposal = found.proposal
+    allowed = 50_000 * proposal.camera_days  # 2.8 false alarms: four come at once
+    assert proposal.camera_days == pytest.approx(4 * 1.2 / 86_400)
+    assert 2 < allowed < 4
+    assert FALSE_DAYS[-1] < proposal.one_in_days < 1
+    assert (proposal.real, proposal.false, proposal.real_kept) == (8, 24, 8)
+    assert proposal.false_alarms_per_camera_day == 0
+    for now, then in found.thresholds.values():
+        assert then > now
+    assert found.to_json()["peeks"] is True
+    assert "32 verdicts (8 real, 24 false" in found.in_words
+    assert "figures peek" in found.in_words
+    assert checkpoints.names(judged.root) == ["mine"]
+
+
+def test_the_proposed_threshold_is_set_in_a_new_checkpoint_that_scores_alike(
+    judged: House,
+) -> None:
+    found = threshold(judged.root, into="quiet")
+    assert checkpoints.current(judged.root) == "quiet"
+    facts = checkpoints.load(judged.root, "quiet").describe(judged.root)["models"]
+    for name, (_, then) in found.thresholds.items():
+        assert facts[name]["threshold"] == then
+        assert facts[name]["verdicts"] == {
+            "archive": "site",
+            "checkpoint": "mine",
+            "real": 8,
+            "false": 24,
+            "peeks": True,
+        }
+        assert facts[name]["achieved_alarms_per_camera_day"] is None
+    judged.score()
+    assert {row["threshold"] for row in events(judged, "quiet")} <= {
+        then for _, then in found.thresholds.values()
+    }
+    before, after = (read_scores(judged.root, "site", name) for name in ("mine", "quiet"))
+    assert after.equals(before)
+    with pytest.raises(SpecError, match="'quiet' exists"):
+        threshold(judged.root, checkpoint="mine", into="quiet")
+
+
+def test_a_threshold_is_refused_with_too_few_verdicts_or_where_there_is_nothing_to_set(
+    judged: House, settled: House
+) -> None:
+    with pytest.raises(SpecError, match="nothing to set"):
+        threshold(judged.root, budget=1e6, into="quiet")
+    judged.root.delete("verdicts")
+    rows = with_events(judged, FALSE_DAYS)
+    add_verdicts(judged.root, [about(row, "false") for row in rows[:7]])
+    with pytest.raises(SpecError, match="7 events have a verdict of real or false"):
+        threshold(judged.root)
+    with pytest.raises(SpecError, match="scored no video of 'site' since vv"):
+        threshold(judged.root, since="vv")
+
+
+def test_labels_call_real_abnormal_false_normal_and_ignore_what_is_unsure_or_not_judged(
+    settled: House, tmp_path: Path
+) -> None:
+    rows = with_events(settled, [1.0] * 8)
+    first = [row for row in rows if row["video"] == "gate/1.mp4"]
+    said = {0: "real", 2: "false", 4: "unsure"}  # 6 and 7 are not judged, nor 1, 3, 5
+    add_verdicts(settled.root, [about(first[n], what) for n, what in said.items()])
+    out = tmp_path / "labels.csv"
+    summary = write_verdict_labels(settled.root, out)
+    truth = read_labels(out).videos
+    assert list(truth) == ["gate/1.mp4"]
+    assert truth["gate/1.mp4"].labels_T.tolist() == [1, -1, 0, -1, -1, -1, -1, -1, 0, 0, 0, 0]
+    assert summary.stretches == {"real": 1, "false": 1, "unsure": 1, "none": 5}
+    write_verdict_labels(settled.root, out, judged_only=True)
+    only = read_labels(out).videos["gate/1.mp4"].labels_T.tolist()
+    assert only == [1, -1, 0, *[-1] * 9]
+
+
+def test_labels_follow_the_latest_word_on_a_stretch_whichever_checkpoint_found_it(
+    settled: House, tmp_path: Path
+) -> None:
+    rows = with_events(settled, [1.0])
+    row = rows[0]
+    earlier = {**row, "event_id": "f" * 16, "start_seconds": 0.0, "stop_seconds": 0.3}
+    add_verdicts(settled.root, [about(earlier, "false"), about(row, "real", minute=1)])
+    out = tmp_path / "labels.csv"
+    write_verdict_labels(settled.root, out)
+    labels_T = read_labels(out).videos[row["video"]].labels_T.tolist()
+    assert labels_T == [1, 1, 1, *[0] * 9]  # what is real makes all of the stretch real
+
+
+def test_labels_made_of_verdicts_can_be_trained_and_evaluated_on(
+    settled: House, tmp_path: Path
+) -> None:
+    rows = with_events(settled, [1.0] * 2)
+    add_verdicts(
+        settled.root,
+        [about(row, "real" if row["start_frame"] else "false") for row in rows],
+    )
+    out = tmp_path / "labels.csv"
+    write_verdict_labels(settled.root, out)
+    request = TrainRequest(
+        detector="gaussian", labels=str(out), videos=("gate/*",), into="taught"
+    )
+    train(settled.url, settled.archive, request, fan_out=one_by_one)
+    settled.score()
+    found = evaluate(settled.url, settled.archive, labels=str(out), checkpoint="taught")
+    assert found.evaluation.frames == 24
+
+
+def test_videos_with_verdicts_that_nobody_has_scored_are_named(
+    settled: House, tmp_path: Path
+) -> None:
+    row = with_events(settled, [1.0])[0]
+    gone = {**row, "event_id": "e" * 16, "video": "gate/gone.mp4"}
+    add_verdicts(settled.root, [about(gone, "real")])
+    with pytest.raises(SpecError, match="has scores of none of them"):
+        write_verdict_labels(settled.root, tmp_path / "labels.csv")
+    add_verdicts(settled.root, [about(row, "real")])
+    summary = write_verdict_labels(settled.root, tmp_path / "labels.csv")
+    assert summary.left_out == ("gate/gone.mp4",)
+
+
+def test_without_verdicts_every_use_of_them_says_so(settled: House, tmp_path: Path) -> None:
+    for use in (
+        lambda: threshold(settled.root),
+        lambda: write_verdict_labels(settled.root, tmp_path / "labels.csv"),
+        lambda: export_verdicts(settled.root),
+    ):
+        with pytest.raises(SpecError, match="Found none yet"):
+            use()
+    with pytest.raises(SpecError, match="Did you mean 'site'"):
+        export_verdicts(settled.root, "sit")
+
+
+def test_the_command_line_gives_lists_and_exports_verdicts(
+    settled: House, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def said(*words: str) -> str:
+        capsys.readouterr()
+        assert run(["verdicts", *words, "--root", settled.url]) == 0
+        return capsys.readouterr().out
+
+    event = with_events(settled, [1.0])[0]["event_id"]
+    assert "verdict: false" in said("give", event, "false", "--note", "the wind")
+    assert "the wind" in said("list")
+    file = tmp_path / "mine.json"
+    file.write_text(said("export"))
+    settled.root.delete("verdicts")
+    assert json.loads(said("import", str(file), "--json"))["new"] == 1
+    assert json.loads(said("list", "--json"))["verdicts"][0]["event_id"] == event
+    assert "real" not in said("labels", "--out", str(tmp_path / "labels.csv"))
+    assert run(["verdicts", "threshold", "--root", settled.url]) == 2
+    assert "expected 20 at least" in capsys.readouterr().err
