@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import IO, Any, Literal, Self, TypeVar
@@ -189,6 +189,7 @@ class DecodeProcess:
         *,
         decoder: str = "pyav",
         batch: int = 32,
+        only: Collection[int] = (),
     ) -> T:
         """Return what `read` makes of the frames of a video.
 
@@ -201,11 +202,13 @@ class DecodeProcess:
             VideoError: the file is bad; `hang` or `crash` when both tries failed.
         """
         try:
-            return read(self.frames(path, kind, pixels, decoder=decoder, batch=batch))
+            return read(
+                self.frames(path, kind, pixels, decoder=decoder, batch=batch, only=only)
+            )
         except DecoderDied as error:
             death = error
         again = self.frames(
-            path, kind, pixels, decoder=death.again_with, batch=batch, restarts=1
+            path, kind, pixels, decoder=death.again_with, batch=batch, only=only, restarts=1
         )
         try:
             return read(again)
@@ -224,6 +227,7 @@ class DecodeProcess:
         *,
         decoder: str = "pyav",
         batch: int = 32,
+        only: Collection[int] = (),
         restarts: int = 0,
     ) -> FrameStream:
         """Return the frames of a video as one decoder reads them, without a second try.
@@ -234,6 +238,9 @@ class DecodeProcess:
             pixels: what is handed out.
             decoder: name of a file in `video/decoders`.
             batch: frames in each batch but the last.
+            only: index of the frames that are wanted, all if empty. The default decoder starts at the key
+                frame that leads to the first, so this is quick in long videos too. Of a video read so the
+                report tells nothing of damage.
             restarts: goes into the report.
 
         Raises:
@@ -241,10 +248,17 @@ class DecodeProcess:
         """
         name = "images" if kind == "frames" else decoder
         decoders().get(name)
-        return FrameStream(self._batches(path, pixels, name, batch, restarts), name)
+        batches = self._batches(path, pixels, name, batch, tuple(only), restarts)
+        return FrameStream(batches, name)
 
     def _batches(
-        self, path: Source, pixels: PixelSpec, decoder: str, batch: int, restarts: int
+        self,
+        path: Source,
+        pixels: PixelSpec,
+        decoder: str,
+        batch: int,
+        only: tuple[int, ...],
+        restarts: int,
     ) -> Generator[FrameBatch | DecodeReport]:
         request = {
             "verb": "frames",
@@ -252,6 +266,7 @@ class DecodeProcess:
             "pixels": to_dict(pixels),
             "decoder": decoder,
             "batch": batch,
+            "only": only,
             "most_seconds": self.most_seconds,
         }
         megapixels = 0.0
@@ -261,7 +276,7 @@ class DecodeProcess:
                     megapixels = header["megapixels"]
                     yield frames
                 else:
-                    if self.most_seconds is None:
+                    if self.most_seconds is None and not only:
                         self.speed.add(header["seconds"], megapixels)
                     yield replace(from_dict(DecodeReport, header["report"]), restarts=restarts)
 

@@ -74,6 +74,7 @@ def _serve(
         return
     check_decoder(request["decoder"])
     decoder = decoders().get(request["decoder"])(_Beat(connection, answers))
+    decoder.only = frozenset(request["only"])
     most_seconds = request["most_seconds"]
     pixels = from_dict(PixelSpec, request["pixels"])
     begun = resumed = time.monotonic()

@@ -44,6 +44,8 @@ class Decoder(ABC):
     def __init__(self, beat: Callable[[], None] = lambda: None) -> None:
         """Make a decoder for one video; `beat` is called whenever there is progress of any kind."""
         self.beat = beat
+        self.only: frozenset[int] = frozenset()
+        """the frames that are wanted; empty: all"""
         self.video: Video | None = None
         self.n_frames = 0
         self.n_decoded = 0
@@ -75,6 +77,8 @@ class Decoder(ABC):
             pictures = self._repeated(pictures, pixels.stride)
         elif pixels.bad_frames == "fail":
             pictures = self._all_or_none(pictures)
+        if self.only:
+            pictures = self._wanted(pictures)
         waiting: list[Picture] = []
         for picture in pictures:
             waiting.append(picture)
@@ -94,6 +98,15 @@ class Decoder(ABC):
     def n_damaged(self) -> int:
         """Frames inside the length that no picture came out of, so far as the end is reached."""
         return max(0, self.n_frames - self.n_decoded - self.n_left_out)
+
+    def _wanted(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        """Hand on those of `only`, and read no farther than the last of them."""
+        last = max(self.only)
+        for picture in pictures:
+            if picture.index in self.only:
+                yield picture
+            if picture.index >= last:
+                return
 
     def _repeated(self, pictures: Iterator[Picture], stride: int) -> Iterator[Picture]:
         """Fill each hole with the picture before it; one at the very start with the first picture."""

@@ -42,6 +42,19 @@ class Timeline:
     reorder: int
     """0 where ranks are exact. Else the file does not say when frames are shown (AVI, raw streams), ranks
     are those of decoding, and a frame may be shown up to so many places before"""
+    key_N: NDArray[np.bool_] | None = None
+    """by number of the packet: whether it is stored whole; None: not known"""
+
+    def leading_to(self, frame: int) -> int:
+        """Return the number of a packet from which decoding comes to a frame with all that it needs.
+
+        That is the last key frame shown no later. Frames that are stored behind a key frame and shown
+        before it may need what is stored before it; the frame itself is none of them.
+        """
+        if self.key_N is None or self.reorder:
+            return 0
+        found = np.flatnonzero(self.key_N & (self.rank_N <= frame))
+        return int(found[-1]) if len(found) else 0
 
     @property
     def duration_seconds(self) -> float:
@@ -100,6 +113,7 @@ class PyavDecoder(Decoder):
     ) -> Iterator[Any]:
         """Yield the packets, numbered as in the timeline, and at last None, which empties the decoder."""
         number = 0
+        first = timeline.leading_to(min(self.only)) if self.only else 0
         keys_only = stream.codec_context.skip_frame == "NONKEY"
         for packet in packets(container, stream):
             self.beat()
@@ -111,17 +125,21 @@ class PyavDecoder(Decoder):
                 raise VideoError(
                     "changing", f"{path} grew while it was read; it is still being written."
                 )
-            yield packet
+            if not first or number > first:
+                yield packet
+            elif number == 1:
+                yield packet  # it may say what holds throughout: which x264 wrote the file
+                stream.codec_context.flush_buffers()
         yield None
 
 
 def read_timeline(path: Source, beat: Callable[[], None] = lambda: None) -> Timeline:
-    """Read all packets of a file without decoding and return when each is shown; 16 bytes a packet.
+    """Read all packets of a file without decoding and return when each is shown; 17 bytes a packet.
 
     Raises:
         VideoError: the file cannot be opened.
     """
-    shown_at, decoded_at = array("q"), array("q")
+    shown_at, decoded_at, is_key = array("q"), array("q"), bytearray()
     with opened(path) as (container, stream):
         tells_times = container.format.name not in _FORMATS_WITHOUT_TIMES
         for packet in packets(container, stream):
@@ -133,7 +151,8 @@ def read_timeline(path: Source, beat: Callable[[], None] = lambda: None) -> Time
                     packet.pts if tells_times and packet.pts is not None else UNKNOWN
                 )
                 decoded_at.append(UNKNOWN if packet.dts is None else packet.dts)
-        return build_timeline(
+                is_key.append(packet.is_keyframe)
+        timeline = build_timeline(
             np.array(shown_at, dtype=np.int64),
             np.array(decoded_at, dtype=np.int64),
             seconds_per_tick=float(stream.time_base),
@@ -141,6 +160,7 @@ def read_timeline(path: Source, beat: Callable[[], None] = lambda: None) -> Time
             / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE),
             reorders=bool(stream.codec_context.has_b_frames),
         )
+        return replace(timeline, key_N=np.frombuffer(is_key, dtype=np.bool_))
 
 
 def build_timeline(
