@@ -223,6 +223,14 @@ class Detector(ABC):
         del block
         return None
 
+    def error_map(self, bag: Bag, row: int) -> NDArray[np.float64] | None:
+        """Return how wrong it is about each pixel of the small picture of a row, (H, W).
+
+        None for a detector that does not look at pictures.
+        """
+        del bag, row
+        return None
+
     def cell_grid(self, bag: Bag, name: str) -> tuple[int, int] | None:
         """Return rows and columns of the cells that it tells of for one input of a video."""
         return bag.sources[name].grid

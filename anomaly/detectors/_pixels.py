@@ -41,7 +41,7 @@ from anomaly.training.pixels.errors import (
 from anomaly.training.pixels.layers import Memory
 from anomaly.training.rows import row_vectors
 from anomaly.training.sampling import Reservoir
-from anomaly.windows import WindowSpec
+from anomaly.windows import WindowSpec, window_rows
 from anomaly.windows.bags import Bag
 from anomaly.windows.reader import read_windows
 
@@ -317,19 +317,37 @@ class PixelDetector(Detector):
 
     def _measure(self, windows_BLD: Tensor) -> Tensor:
         """Return the score and the cells of each frame that was asked for, (B, F, 1 + G)."""
-        own = self.parameters
-        pictures = self._pictures(windows_BLD)
-        if own.perturbation:
-            pictures = perturbed(self._error, pictures, own.perturbation)
-        maps_BFHW = self._maps(pictures)
+        own, maps_BFHW = self.parameters, self._window_maps(windows_BLD)
         scores_BF1 = scores(own.score, maps_BFHW, own.block, own.percent)[..., None]
         return torch.cat([scores_BF1, cells(maps_BFHW, own.block).flatten(2)], dim=2)
+
+    def _window_maps(self, windows_BLD: Tensor) -> Tensor:
+        """Return the error of each pixel of each frame that was asked for, (B, F, H, W)."""
+        pictures = self._pictures(windows_BLD)
+        if self.parameters.perturbation:
+            pictures = perturbed(self._error, pictures, self.parameters.perturbation)
+        return self._maps(pictures)
 
     def _maps(self, pictures: Tensor) -> Tensor:
         own = self.parameters
         made, _ = self.network(shown(own.target, pictures, own.length))
         real = pictures[:, :, asked_frames(own.target, own.length)]
         return error_maps(answer(own.target, made), real)
+
+    @override
+    def error_map(self, bag: Bag, row: int) -> NDArray[np.float64]:
+        own = self.parameters
+        channels, height, width = self._picture
+        rows_NL = window_rows(bag.n_rows, self._window, row, row + 1)
+        first = int(rows_NL.min())
+        block = bag.read(self.input, first, int(rows_NL.max()) + 1)
+        vectors_TD = row_vectors(bag, block, channels * height * width)
+        asked_NF = rows_NL[:, asked_frames(own.target, own.length)]
+        with torch.inference_mode():
+            windows_NLD = torch.from_numpy(vectors_TD[rows_NL - first])
+            maps_NFHW = self._window_maps(windows_NLD).numpy().astype(np.float64)
+        told_MHW = maps_NFHW[asked_NF == row]
+        return told_MHW.mean(axis=0) if len(told_MHW) else np.zeros((height, width))
 
     def _error(self, pictures: Tensor) -> Tensor:
         return self._maps(pictures).mean()

@@ -19,7 +19,7 @@ from anomaly.detectors import CellFormula, Detector, WindowFormula
 from anomaly.features import FeatureBlock
 from anomaly.training.rows import View
 from anomaly.training.seeding import repeatable
-from anomaly.windows import window_starts
+from anomaly.windows import window_rows
 from anomaly.windows.bags import Bag
 
 
@@ -88,19 +88,16 @@ def _of_cells(
 def _of_windows(
     formula: WindowFormula, bag: Bag, name: str, weight_of: dict[int, float]
 ) -> Slopes | None:
-    length = formula.window.length
-    starts_N = window_starts(bag.n_rows, formula.window)
-    near_N = (starts_N > min(weight_of) - length) & (starts_N <= max(weight_of))
-    starts_N = starts_N[near_N]
-    rows_NL = np.minimum(starts_N[:, None] + np.arange(length), bag.n_rows - 1)
+    rows_NL = window_rows(bag.n_rows, formula.window, min(weight_of), max(weight_of) + 1)
     told_NM = rows_NL[:, formula.asked]
     row_K, count_K = np.unique(told_NM, return_counts=True)
     weight_K = np.array([weight_of.get(row, 0.0) for row in row_K.tolist()])
     if not weight_K.any():
         return None
     each_K = weight_K / weight_K.sum() / count_K
-    before = int(formula.view != "vectors" and starts_N[0] > 0)
-    begin = int(starts_N[0]) - before
+    begin = int(rows_NL.min())
+    if formula.view != "vectors" and begin > 0:
+        begin -= 1  # a row's change is that since the row before
     block = bag.read(name, begin, int(rows_NL.max()) + 1)
     values_ND = _leaf(block)
     rows_TD = row_tensor(values_ND, block, formula.view)

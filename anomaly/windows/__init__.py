@@ -43,3 +43,13 @@ def window_starts(n_rows: int, window: WindowSpec) -> NDArray[np.int64]:
     last = max(0, n_rows - window.length)
     starts = np.arange(0, last + 1, window.step, dtype=np.int64)
     return starts if starts[-1] == last else np.append(starts, last)
+
+
+def window_rows(n_rows: int, window: WindowSpec, first: int, last: int) -> NDArray[np.int64]:
+    """Return the rows (N, L) of those windows over `n_rows` rows that hold one of rows `first` to `last`.
+
+    `last` is one past. Beyond the end the last row is repeated.
+    """
+    starts_N = window_starts(n_rows, window)
+    starts_N = starts_N[(starts_N > first - window.length) & (starts_N < last)]
+    return np.minimum(starts_N[:, None] + np.arange(window.length), n_rows - 1)

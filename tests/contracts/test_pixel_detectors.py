@@ -11,6 +11,7 @@ import pytest
 from anomaly.checkpoints import Checkpoint, Model, load, save
 from anomaly.detectors import FitContext, detectors
 from anomaly.errors import SpecError, StoreError
+from anomaly.explain.slopes import slopes
 from anomaly.features import recipe, vector_block
 from anomaly.storage import open_root
 from anomaly.windows.bags import Bag, MemorySource
@@ -104,6 +105,21 @@ def test_scores_depend_neither_on_blocks_nor_on_what_follows(name, monkeypatch):
     assert np.array_equal(scores(detector, part)[sure], whole[sure], equal_nan=True)
     monkeypatch.setattr("anomaly.windows.bags.BLOCK_ROWS", 7)
     assert np.array_equal(scores(detector, bag), whole, equal_nan=True)
+
+
+def test_the_formula_gives_the_score_and_the_map_the_error_of_each_pixel(name):
+    detector, bag = fitted(name), video(9)
+    found = scores(detector, bag)
+    told = slopes(detector, bag, [STRANGE_ROW], [1.0])
+    assert (told is None) == (detector.parameters.perturbation > 0)
+    if told is not None:
+        assert told.score == pytest.approx(found[STRANGE_ROW], rel=1e-4)
+        assert np.isfinite(told.slope_ND).all()
+        assert told.slope_ND.any()
+    map_HW = detector.error_map(bag, STRANGE_ROW)
+    assert map_HW.shape == (HEIGHT, WIDTH)
+    mean = {"mean": map_HW.mean(), "psnr": 10 * np.log10(map_HW.mean() + 1e-8)}
+    assert found[STRANGE_ROW] == pytest.approx(mean[detector.parameters.score], rel=1e-3)
 
 
 def test_something_never_seen_scores_above_all_frames_without_it_and_its_cells_say_where(name):

@@ -8,7 +8,7 @@ resizes them, not Pillow. How networks are loaded is told in `features.networks`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -56,6 +56,22 @@ class TimmFramesParameters:
     model_args: dict[str, Any] = Field(default_factory=dict)
     """more arguments of timm.create_model, such as {"pad_type": "same"}; what the network wants to be fed
     is changed with {"pretrained_cfg_overlay": {"mean": [0.5, 0.5, 0.5], ...}}"""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A part of a frame, in pixels."""
+
+    top: int
+    left: int
+    side: int
+    mirrored: bool = False
+
+    def cut(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return this part of frames."""
+        lines = slice(self.top, self.top + self.side)
+        part_BHWC = pixels_BHWC[:, lines, self.left : self.left + self.side]
+        return part_BHWC[:, :, ::-1] if self.mirrored else part_BHWC
 
 
 class TimmFrames(Backbone):
@@ -108,15 +124,20 @@ class TimmFrames(Backbone):
 
     def crops(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the squares that the network looks at, frame after frame, one or ten of each."""
+        squares = self.squares(*pixels_BHWC.shape[1:3])
+        crops_BKHWC = np.stack([one.cut(pixels_BHWC) for one in squares], axis=1)
+        return crops_BKHWC.reshape(-1, *crops_BKHWC.shape[2:])
+
+    def squares(self, height: int, width: int) -> list[Square]:
+        """Return where in a frame of the decoder's size the network looks, in the order of `crops`."""
         side = self._feed.side
-        spare = pixels_BHWC.shape[1] - side, pixels_BHWC.shape[2] - side
-        middle = round(spare[0] / 2), round(spare[1] / 2)
+        spare = height - side, width - side
+        middle = Square(round(spare[0] / 2), round(spare[1] / 2), side)
         if self.parameters.crops == "center":
-            return np.ascontiguousarray(_square(pixels_BHWC, middle, side))
-        corners = [(top, left) for top in (0, spare[0]) for left in (0, spare[1])]
-        plain = [_square(pixels_BHWC, corner, side) for corner in (*corners, middle)]
-        crops_BKHWC = np.stack([*plain, *(crop[:, :, ::-1] for crop in plain)], axis=1)
-        return crops_BKHWC.reshape(-1, side, side, 3)
+            return [middle]
+        corners = [Square(top, left, side) for top in (0, spare[0]) for left in (0, spare[1])]
+        plain = [*corners, middle]
+        return [*plain, *(replace(one, mirrored=True) for one in plain)]
 
     @override
     def restart_row(self, row: int) -> int:
@@ -190,13 +211,6 @@ class TimmFrames(Backbone):
     @property
     def _feed(self) -> Feed:
         return self._network.feed
-
-
-def _square(
-    pixels_BHWC: NDArray[np.uint8], corner: tuple[int, int], side: int
-) -> NDArray[np.uint8]:
-    top, left = corner
-    return pixels_BHWC[:, top : top + side, left : left + side]
 
 
 def _recut(batches: Iterable[FrameBatch], size: int) -> Iterator[FrameBatch]:
