@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-
 from anomaly import parquet
-from anomaly.catalog import Catalog, CatalogRow, OutOfDomain, out_of_domain
+from anomaly.catalog import Catalog, CatalogRow, LedgerRow, OutOfDomain, out_of_domain
+from anomaly.checkpoints import load, names
 from anomaly.evaluation.results import RESULTS_KEY
+from anomaly.explain import Explanation, read_explanation
 from anomaly.report.learning import LearningCurve, curves_of, warnings_of
+from anomaly.report.timelines import Timeline, timelines_of
+from anomaly.report.whatif import WhatIf, what_if
 from anomaly.scores.tables import Partition, read_partition
+from anomaly.scores.verdicts import Verdict, verdicts_for
 from anomaly.storage import Root
 
-TIMELINE_BINS = 240
-"""most points of a score timeline, each with the lowest and highest score of its stretch"""
+_PLAYABLE = {".mp4", ".m4v", ".webm", ".mov"}
+_PLAYABLE_CODECS = {"h264", "vp8", "vp9", "av1"}
+"""what browsers show of whole videos"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,11 @@ class ReportedEvent:
     """the columns of the events table"""
     local_start: datetime | None
     """start in the cameras' time zone; None when the file name does not tell the time"""
+    verdict: Verdict | None = None
+    """what somebody said of it, of this event or of one of other scores at the same place"""
+    explanation: Explanation | None = None
+    original: str = ""
+    """file: URL of the whole video, where it is on this machine and browsers can play it"""
 
     @property
     def duration_seconds(self) -> float:
@@ -46,16 +53,13 @@ class ReportedEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Timeline:
-    """The scores of one video, thinned out so that no peak is lost."""
+class CameraDay:
+    """What one camera gave on one camera-local date."""
 
-    video: str
     camera: str
-    duration_seconds: float
-    lowest_K: NDArray[np.float64]
-    """NaN in a stretch without scores"""
-    highest_K: NDArray[np.float64]
-    threshold: float
+    date: str
+    videos: int
+    events: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +90,12 @@ class Contents:
     """by score, highest first"""
     events_in_all: int
     """how many there are, shown or not"""
+    days: tuple[CameraDay, ...]
+    """of all scored videos, by date and camera"""
     timelines: tuple[Timeline, ...]
     """of the videos with events shown, by camera and name"""
+    what_if: WhatIf | None
+    """None where the checkpoint is no more"""
     out_of_domain: tuple[OutOfDomain, ...]
     """when cameras were unlike their training video, those that still are first"""
     bad_files: tuple[BadFile, ...]
@@ -119,7 +127,10 @@ def gather(
     """
     catalog = Catalog(root, archive)
     rows = catalog.rows()
-    scored = [row for row in catalog.scored(checkpoint).values() if not row.date < since]
+    ledger = catalog.scored(checkpoint)
+    scored = [row for row in ledger.values() if not row.date < since]
+    known = checkpoint in names(root)
+    recipes = list(load(root, checkpoint).inputs.values()) if known else []
     eventful = {(row.camera, row.date) for row in scored if row.n_events}
     found = [
         (partition, row)
@@ -140,18 +151,11 @@ def gather(
         cameras=tuple(sorted({row.camera for row in scored})),
         videos=len(scored),
         hours=hours,
-        events=tuple(
-            ReportedEvent(
-                rank=rank,
-                camera=partition.camera,
-                date=partition.date,
-                row=row,
-                local_start=_local(row["start_time_utc"], time_zone),
-            )
-            for rank, (partition, row) in enumerate(shown, 1)
-        ),
+        events=tuple(_reported(root, shown, rows, time_zone)),
         events_in_all=len(found),
-        timelines=tuple(_timelines(root, shown)),
+        days=_days(scored),
+        timelines=tuple(timelines_of(root, shown, ledger, recipes)),
+        what_if=what_if(root, archive, checkpoint, scored),
         out_of_domain=tuple(
             sorted(out_of_domain(rows, scored), key=lambda one: (one.is_over, one.camera))
         ),
@@ -162,54 +166,53 @@ def gather(
     )
 
 
-def thin(
-    seconds_T: NDArray[np.float64], score_T: NDArray[np.float64], bins: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the lowest and highest score of `bins` equal stretches of time, NaN where there is none.
-
-    The highest of all scores is the highest of the result: nothing that matters is averaged away.
-    """
-    lowest_K, highest_K = np.full(bins, np.inf), np.full(bins, -np.inf)
-    known_T = ~np.isnan(score_T)
-    length = float(seconds_T.max(initial=0.0)) or 1.0
-    bin_T = np.minimum((seconds_T / length * bins).astype(np.int64), bins - 1)
-    np.minimum.at(lowest_K, bin_T[known_T], score_T[known_T])
-    np.maximum.at(highest_K, bin_T[known_T], score_T[known_T])
-    empty_K = np.isinf(lowest_K)
-    lowest_K[empty_K] = highest_K[empty_K] = np.nan
-    return lowest_K, highest_K
-
-
-def _timelines(
-    root: Root, shown: Sequence[tuple[Partition, dict[str, Any]]]
-) -> Iterable[Timeline]:
-    """Yield the timelines of the videos with events, reading only their camera-days."""
-    thresholds: dict[Partition, dict[str, float]] = defaultdict(dict)
-    for partition, row in shown:
-        thresholds[partition][row["video"]] = row["threshold"]
-    for partition in sorted(thresholds, key=lambda p: (p.camera, p.date)):
-        table = _scores_of(root, partition, list(thresholds[partition]))
-        for video in sorted(thresholds[partition]):
-            rows = table.filter(pa.compute.equal(table["video"], video))
-            if not len(rows):
-                continue
-            seconds_T = rows["seconds"].to_numpy()
-            score_T = rows["score"].to_numpy()
-            bins = max(1, min(TIMELINE_BINS, len(rows) // 2))
-            lowest_K, highest_K = thin(seconds_T, score_T, bins)
-            yield Timeline(
-                video=video,
-                camera=partition.camera,
-                duration_seconds=float(seconds_T.max()),
-                lowest_K=lowest_K,
-                highest_K=highest_K,
-                threshold=thresholds[partition][video],
-            )
+def _reported(
+    root: Root,
+    shown: Sequence[tuple[Partition, dict[str, Any]]],
+    rows: Mapping[str, CatalogRow],
+    time_zone: str,
+) -> Iterator[ReportedEvent]:
+    verdicts = (
+        verdicts_for(root, shown[0][0].archive, [row for _, row in shown]) if shown else {}
+    )
+    for rank, (day, row) in enumerate(shown, 1):
+        yield ReportedEvent(
+            rank=rank,
+            camera=day.camera,
+            date=day.date,
+            row=row,
+            local_start=_local(row["start_time_utc"], time_zone),
+            verdict=verdicts.get(row["event_id"]),
+            explanation=_explanation(root, day, row),
+            original=_playable(rows.get(row["video"])),
+        )
 
 
-def _scores_of(root: Root, partition: Partition, videos: list[str]) -> pa.Table:
-    table = read_partition(root, partition, columns=["video", "seconds", "score"])
-    return table.filter(pc.is_in(table["video"], pa.array(videos, pa.string())))
+def _explanation(root: Root, day: Partition, row: Mapping[str, Any]) -> Explanation | None:
+    """Return what is said of an event, unless it was said of other scores."""
+    found = read_explanation(root, day.archive, day.checkpoint, row["event_id"])
+    return found if found and found.scores_digest == row["scores_digest"] else None
+
+
+def _playable(row: CatalogRow | None) -> str:
+    """Return the file: URL of a video that a browser can show from this machine, or nothing."""
+    if row is None or row.kind != "file" or row.codec not in _PLAYABLE_CODECS:
+        return ""
+    path = Path(row.location)
+    reachable = path.suffix.lower() in _PLAYABLE and path.is_file()
+    return path.absolute().as_uri() if reachable else ""
+
+
+def _days(scored: Iterable[LedgerRow]) -> tuple[CameraDay, ...]:
+    by_day: dict[tuple[str, str], list[LedgerRow]] = defaultdict(list)
+    for row in scored:
+        by_day[row.date, row.camera].append(row)
+    return tuple(
+        CameraDay(
+            camera=camera, date=date, videos=len(rows), events=sum(row.n_events for row in rows)
+        )
+        for (date, camera), rows in sorted(by_day.items())
+    )
 
 
 def _bad_files(root: Root, archive: str, rows: Iterable[CatalogRow]) -> Iterable[BadFile]:

@@ -22,11 +22,14 @@ from markupsafe import Markup
 from anomaly.storage import Root
 
 
-def fill(template: str, *, style: str, script: str = "", **values: Any) -> str:
+def fill(
+    template: str, *, style: str, script: str = "", review: str = "", **values: Any
+) -> str:
     """Return the page that a template of our assets makes of `values`.
 
     A template extends `page.html` and may include others. It finds `policy`, `style` and `script`
-    ready, and the filters rarity, duration, clock and utc.
+    ready, and the filters rarity, duration, clock and utc. With `review`, an address on the page's
+    own server, the page may talk to that server and to no other.
     """
     environment = Environment(
         loader=PackageLoader("anomaly.report", "assets"),
@@ -42,7 +45,8 @@ def fill(template: str, *, style: str, script: str = "", **values: Any) -> str:
         "utc": lambda time: time.astimezone(UTC),
     }
     return environment.get_template(template).render(
-        policy=_policy(style, script),
+        policy=_policy(style, script, "'self'" if review else "'none'"),
+        review=review,
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         **values,
@@ -68,8 +72,11 @@ def assets(*names: str) -> str:
     return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
-def _policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy: our own style and script by hash, pictures inline, no net."""
+def _policy(style: str, script: str, connect: str) -> str:
+    """Return the Content-Security-Policy: our own style and script by hash, pictures inline, no net.
+
+    Whole videos on this machine (`file:`) may be played where the page itself is a file.
+    """
 
     def digest(text: str) -> str:
         if not text:
@@ -80,7 +87,8 @@ def _policy(style: str, script: str) -> str:
 
     return (
         f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; "
-        "img-src data:; media-src blob:; base-uri 'none'; form-action 'none'"
+        f"connect-src {connect}; img-src data:; media-src blob: file:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-
-from anomaly.report.contents import gather, thin
+from anomaly.catalog import Catalog
+from anomaly.explain import publish_explanation
+from anomaly.report.contents import gather
+from anomaly.storage import open_root
 
 
 def test_events_come_by_score_with_camera_and_local_time(scanned: Any) -> None:
@@ -37,28 +39,33 @@ def test_another_archive_or_checkpoint_shows_nothing_of_this_one(scanned: Any) -
         assert (contents.events, contents.videos, contents.evaluations) == ((), 0, ())
 
 
-scores = hnp.arrays(
-    np.float64, st.integers(1, 200), elements=st.one_of(st.floats(-5, 50), st.just(np.nan))
-)
+def test_days_count_videos_and_events_of_each_camera(scanned: Any) -> None:
+    contents = gather(scanned.root, "site & co", "knn-1", time_zone="UTC")
+    assert [(day.date, day.camera, day.videos, day.events) for day in contents.days] == [
+        ("2026-03-02", "entrance", 1, 1),
+        ("2026-03-02", "loading-dock", 2, 2),
+    ]
 
 
-@given(scores, st.integers(1, 60))
-def test_thinning_a_timeline_loses_neither_the_highest_nor_the_lowest_score(
-    score_T: np.ndarray, bins: int
+def test_an_event_has_its_explanation_as_long_as_its_scores_are_the_same(
+    scanned: Any, tmp_path: Path
 ) -> None:
-    lowest_K, highest_K = thin(np.arange(len(score_T)) / 10, score_T, bins)
-    assert lowest_K.shape == highest_K.shape == (bins,)
-    known = score_T[~np.isnan(score_T)]
-    if not len(known):
-        assert np.isnan(highest_K).all()
-        return
-    assert np.nanmax(highest_K) == known.max()
-    assert np.nanmin(lowest_K) == known.min()
-    assert np.array_equal(np.isnan(lowest_K), np.isnan(highest_K))
+    root = open_root(str(shutil.copytree(scanned.root.url, tmp_path / "root")))
+    first, *others = gather(root, "site & co", "knn-1", time_zone="UTC").events
+    assert first.explanation is not None
+    assert [event.explanation for event in others] == [None, None]
+    publish_explanation(root, replace(first.explanation, scores_digest="of other scores"))
+    assert gather(root, "site & co", "knn-1", time_zone="UTC").events[0].explanation is None
 
 
-def test_a_stretch_without_scores_stays_empty() -> None:
-    score_T = np.ones(100)
-    score_T[40:60] = np.nan
-    _, highest_K = thin(np.arange(100) / 25, score_T, 10)
-    assert np.isnan(highest_K).tolist() == [False] * 4 + [True] * 2 + [False] * 4
+def test_whole_videos_are_offered_where_they_are_at_hand(scanned: Any, tmp_path: Path) -> None:
+    root = open_root(str(shutil.copytree(scanned.root.url, tmp_path / "root")))
+    events = gather(root, "site & co", "knn-1", time_zone="UTC").events
+    assert {Path(unquote(event.original)).name for event in events} == {
+        Path(file.location).name for file in scanned.files
+    }
+    catalog = Catalog(root, "site & co")
+    gone = [replace(file, location=f"/nowhere/{file.uri}") for file in scanned.files]
+    catalog.look(gone)
+    events = gather(root, "site & co", "knn-1", time_zone="UTC").events
+    assert [event.original for event in events] == ["", "", ""]

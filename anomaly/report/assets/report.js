@@ -1,204 +1,192 @@
-
 "use strict";
-// Own, small and without dependencies. Text from the data is only ever set as textContent.
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
-  const cards = [...document.querySelectorAll(".card")];
-  const viewer = byId("viewer"), clip = byId("clip"), still = byId("still"), absent = byId("absent");
-  let current = null, clipUrl = null, moveHead = () => {};
+// What the scripts of the page share. No framework; text from the data is only ever set as textContent.
+const report = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+const cards = [...document.querySelectorAll(".card")];
+const cardOf = (id) => byId(`event-${id}`);
 
-  const clock = (seconds) => {
-    const s = Math.max(0, seconds), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
-    const two = (value) => String(value).padStart(2, "0");
-    return (h ? `${h}:${two(m)}` : `${m}`) + `:${two(Math.floor(s % 60))}`;
-  };
+const make = (tag, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+};
 
-  const svg = (name, attributes) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    return element;
-  };
+const drawn = (name, attributes, ...children) => {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+};
 
-  // ---- score timelines: x is 0..1000 over the video, y is 0..100 -------------------------------
-  // Runs of points with scores; where nothing could be decoded the curve has a hole.
-  function runs(line) {
-    const found = [];
-    let run = null;
-    line.high.forEach((value, k) => {
-      if (value === null) run = null;
-      else if (run) run.push(k);
-      else found.push(run = [k]);
-    });
-    return found;
+const clock = (seconds, decimals = 0) => {
+  const s = Math.max(0, seconds), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
+  const rest = (Math.floor((s % 60) * 10 ** decimals) / 10 ** decimals).toFixed(decimals);
+  return (h ? `${h}:${String(m).padStart(2, "0")}` : `${m}`) + `:${rest.padStart(decimals ? 3 + decimals : 2, "0")}`;
+};
+
+const lasting = (hours) => {
+  const minutes = Math.round(hours * 60);
+  if (minutes < 120) return `${minutes} min`;
+  return hours < 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} days`;
+};
+
+const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+const picture = (key) => `data:image/jpeg;base64,${report.media[key]}`;
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+// A browser may refuse to store: what was decided then lasts as long as the page is open.
+const kept = {
+  memory: {},
+  get(key) {
+    try { return localStorage.getItem(key); } catch { return this.memory[key] ?? null; }
+  },
+  set(key, value) {
+    try { localStorage.setItem(key, value); } catch { this.memory[key] = value; }
+  },
+};
+
+let toastTimer = 0;
+function say(text) {
+  byId("toast").textContent = text;
+  byId("toast").hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { byId("toast").hidden = true; }, 4000);
+}
+
+// ---- light or dark -------------------------------------------------------------------------------------
+const themes = ["system", "light", "dark"];
+let theme = kept.get("anomaly theme") ?? "system";
+
+function applyTheme() {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  byId("theme").textContent = `Theme: ${theme}`;
+  document.dispatchEvent(new Event("recolour"));
+}
+
+byId("theme").addEventListener("click", () => {
+  theme = themes[(themes.indexOf(theme) + 1) % themes.length];
+  kept.set("anomaly theme", theme);
+  applyTheme();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
+applyTheme();
+
+const probe = make("span", { hidden: true });
+document.body.append(probe);
+function colour(name) {  // as the canvas wants it: of the theme that is shown
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
+}
+
+// ---- why an event was found ----------------------------------------------------------------------------
+// Score around the event, what each moment adds to its peak, and what normal video it is most like.
+function why(id) {
+  const event = report.events[id], reasons = event.why, box = make("div", { className: "why" });
+  box.append(...spark(event));
+  if (!reasons) return box;
+  if (reasons.strip) box.append(contributions(event, reasons.strip));
+  if (reasons.parts.length > 1) {
+    const said = reasons.parts.map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join(", ");
+    box.append(make("p", { className: "quiet", textContent: `Last word: ${said}` }));
   }
+  box.append(...moments("Nearest normal moments", reasons.normals, reasons.unit));
+  box.append(...moments("Most like it", reasons.similar, reasons.unit));
+  if (reasons.note) box.append(make("p", { className: "quiet", textContent: reasons.note }));
+  return box;
+}
 
-  function outline(line, y, from) {
-    const n = line.high.length, last = Math.max(1, n - 1), x = (k) => (k / last * 1000).toFixed(1);
-    return runs(line).map((ks) => "M" + [
-      ...ks.map((k) => `${x(k)} ${y(line.high[k])}`),
-      ...ks.slice().reverse().map((k) => `${x(k)} ${y(from ? from[k] : 0)}`),
-    ].join("L") + "Z").join("");
-  }
+function lineOf(event) {
+  return report.timelines.find((line) => line.video === event.video && line.camera === event.camera);
+}
 
-  function drawTimeline(line, seek) {
-    const top = 1.08 * Math.max(line.threshold * 1.15, ...line.high.filter((v) => v !== null));
-    const y = (score) => (100 - 100 * Math.min(1, Math.max(0, score / top))).toFixed(2);
-    const length = line.duration || 1;
-    const picture = svg("svg", { class: "trace", viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "group" });
-    picture.setAttribute("aria-label", `score of ${line.video} over time`);
-    picture.append(svg("path", { class: "area", d: outline(line, y, null) }));
-    picture.append(svg("path", { class: "band", d: outline(line, y, line.low) }));
-    picture.append(svg("line", { class: "threshold", x1: 0, x2: 1000, y1: y(line.threshold), y2: y(line.threshold) }));
-    for (const card of cards) {
-      const id = card.dataset.event, event = data.events[id];
-      if (event.video !== line.video) continue;
-      const width = Math.max(4, (event.stop - event.start) / length * 1000);
-      const span = svg("rect", {
-        class: id === current ? "span current" : "span", x: event.start / length * 1000, width, y: 0, height: 100,
-        tabindex: 0, role: "button", "data-event": id, "aria-label": `event ${card.dataset.rank} at ${clock(event.start)}`,
-      });
-      span.addEventListener("click", (press) => {
-        press.stopPropagation();
-        if (id === current && seek) seek(press); else show(id);
-      });
-      span.addEventListener("keydown", (press) => {
-        if (press.key !== "Enter" && press.key !== " ") return;
-        press.preventDefault();
-        show(id);
-      });
-      picture.append(span);
-    }
-    const box = document.createElement("div"), axis = document.createElement("div");
-    axis.className = "axis";
-    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-      const mark = document.createElement("span");
-      mark.textContent = clock(share * length);
-      axis.append(mark);
-    }
-    box.append(picture, axis);
-    return { box, picture, length };
-  }
+function around(event) {
+  const margin = Math.max(4, 0.6 * (event.stop - event.start));
+  return [Math.max(0, event.start - margin), event.stop + margin];
+}
 
-  const lines = byId("timelines");
-  for (const line of lines ? data.timelines : []) {
-    const row = document.createElement("div"), name = document.createElement("div");
-    const video = document.createElement("b"), camera = document.createElement("span");
-    row.className = "line";
-    row.dataset.camera = line.camera;
-    name.className = "line-name";
-    video.textContent = line.video;
-    camera.textContent = line.camera;
-    name.append(video, camera);
-    row.append(name, drawTimeline(line).box);
-    lines.append(row);
-  }
-
-  // ---- the viewer --------------------------------------------------------------------------------
-  function clipOf(event) {
-    const bytes = Uint8Array.from(atob(event.clip), (letter) => letter.charCodeAt(0));
-    return URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
-  }
-
-  function play(event) {
-    clip.pause();
-    if (clipUrl) URL.revokeObjectURL(clipUrl);
-    clipUrl = event.clip ? clipOf(event) : null;
-    clip.hidden = !clipUrl;
-    still.hidden = absent.hidden = Boolean(clipUrl);
-    if (!clipUrl) return;
-    clip.src = clipUrl;
-    clip.addEventListener("loadedmetadata", () => {
-      clip.currentTime = Math.max(0, Math.max(event.start, event.peak - 1) - event.clipStart);
-      clip.play().catch(() => {});  // a browser may refuse; the controls are there
-    }, { once: true });
-  }
-
-  function show(id) {
-    const card = byId(`event-${id}`), event = data.events[id];
-    if (!card || !event) return;
-    current = id;
-    byId("viewer-title").textContent = `${card.dataset.rank}. ${event.camera}`;
-    const facts = card.querySelector(".facts").cloneNode(true);
-    byId("viewer-facts").replaceChildren(...facts.childNodes);
-    const peak = card.querySelector("img.peak");
-    if (peak) still.src = peak.src; else still.removeAttribute("src");
-    absent.textContent = card.querySelector("a") ? "The clip is in the media folder beside the reports." : "There is no clip of this event.";
-    play(event);
-    showTimeline(event);
-    if (!viewer.open) viewer.showModal();
-    history.replaceState(null, "", `#event-${id}`);
-  }
-
-  function showTimeline(event) {
-    const line = data.timelines.find((one) => one.video === event.video && one.camera === event.camera);
-    moveHead = () => {};
-    byId("viewer-timeline").replaceChildren();
-    if (!line) return;
-    const seek = (press) => {
-      const frame = drawn.picture.getBoundingClientRect();
-      const moment = (press.clientX - frame.left) / frame.width * drawn.length - event.clipStart;
-      if (clipUrl && moment >= 0 && moment <= clip.duration) clip.currentTime = moment;
-    };
-    const drawn = drawTimeline(line, seek);
-    drawn.picture.addEventListener("click", seek);
-    const head = svg("line", { class: "head", y1: 0, y2: 100 });
-    drawn.picture.append(head);
-    moveHead = () => {
-      const x = (event.clipStart + clip.currentTime) / drawn.length * 1000;
-      head.setAttribute("x1", x);
-      head.setAttribute("x2", x);
-    };
-    moveHead();
-    byId("viewer-timeline").append(drawn.box);
-  }
-
-  function step(by) {
-    const visible = [...document.querySelectorAll(".card:not([hidden])")];
-    const place = visible.findIndex((card) => card.dataset.event === current);
-    if (visible.length) show(visible[(place + by + visible.length) % visible.length].dataset.event);
-  }
-
-  for (const card of cards) card.querySelector(".look").addEventListener("click", () => show(card.dataset.event));
-  clip.addEventListener("timeupdate", () => moveHead());
-  byId("previous").addEventListener("click", () => step(-1));
-  byId("next").addEventListener("click", () => step(1));
-  byId("close").addEventListener("click", () => viewer.close());
-  viewer.addEventListener("click", (press) => { if (press.target === viewer) viewer.close(); });
-  viewer.addEventListener("close", () => {
-    clip.pause();
-    const card = byId(`event-${current}`);
-    current = null;
-    history.replaceState(null, "", location.pathname + location.search);
-    if (card) card.querySelector(".look").focus();
+function spark(event) {
+  const line = lineOf(event);
+  if (!line) return [];
+  const [from, to] = around(event), top = 1.06 * Math.max(event.score, line.threshold);
+  const x = (seconds) => (clamp((seconds - from) / (to - from), 0, 1) * 300).toFixed(1);
+  const y = (score) => (36 - 36 * clamp(score / top, 0, 1)).toFixed(1);
+  let path = "", pen = "M";
+  line.seconds.forEach((seconds, k) => {
+    if (seconds < from || seconds > to) return;
+    if (line.high[k] === null) { pen = "M"; return; }
+    path += `${pen}${x(seconds)} ${y(line.high[k])}`;
+    pen = "L";
   });
-  viewer.addEventListener("keydown", (press) => {
-    if (press.target === clip) return;  // arrows seek there
-    if (press.key === "ArrowLeft") step(-1);
-    if (press.key === "ArrowRight") step(1);
+  const box = drawn("svg", { class: "spark", viewBox: "0 -1 300 38", preserveAspectRatio: "none", role: "img" });
+  box.setAttribute("aria-label", `score around the event, at its peak ${event.score.toFixed(1)}, threshold ${line.threshold.toFixed(1)}`);
+  box.append(
+    drawn("rect", { class: "span", x: x(event.start), y: -1, width: x(event.stop) - x(event.start), height: 38 }),
+    drawn("path", { class: "course", d: path }),
+    drawn("path", { class: "threshold", d: `M0 ${y(line.threshold)}H300` }),
+  );
+  return [box];
+}
+
+function contributions(event, strip) {
+  const [from, to] = around(event), most = Math.max(...strip.share, 1e-9);
+  const box = drawn("svg", { class: "contributions", viewBox: "0 0 300 10", preserveAspectRatio: "none", role: "img" });
+  box.setAttribute("aria-label", "which moments the peak's score comes from");
+  box.append(drawn("title", {}, "which moments the peak's score comes from"));
+  strip.seconds.forEach((seconds, k) => {
+    const next = strip.seconds[k + 1] ?? seconds + (seconds - (strip.seconds[k - 1] ?? seconds - 0.1));
+    const left = (seconds - from) / (to - from) * 300, right = (next - from) / (to - from) * 300;
+    if (right < 0 || left > 300) return;
+    box.append(drawn("rect", {
+      x: left.toFixed(1), y: 0, width: Math.max(0.8, right - left).toFixed(1), height: 10,
+      "fill-opacity": (strip.share[k] / most).toFixed(2),
+    }));
   });
+  return box;
+}
 
-  // ---- filter and sort ---------------------------------------------------------------------------
-  const camera = byId("camera"), sort = byId("sort"), list = byId("cards");
-  const orders = {
-    rank: (a, b) => a.dataset.rank - b.dataset.rank,
-    time: (a, b) => (a.dataset.time || Infinity) - (b.dataset.time || Infinity) || orders.rank(a, b),
-    camera: (a, b) => a.dataset.camera.localeCompare(b.dataset.camera) || orders.rank(a, b),
-    duration: (a, b) => b.dataset.duration - a.dataset.duration,
-  };
-
-  function arrange() {
-    const wanted = camera.value;
-    for (const one of document.querySelectorAll(".card, .line")) one.hidden = Boolean(wanted) && one.dataset.camera !== wanted;
-    list.append(...cards.slice().sort(orders[sort.value]));
-    const shown = cards.filter((card) => !card.hidden).length;
-    byId("shown").textContent = shown === cards.length ? `${shown}` : `${shown} of ${cards.length}`;
+function moments(title, found, unit) {
+  if (!found.length) return [];
+  const list = make("ul", { className: "moments" });
+  for (const one of found) {
+    const shown = report.media[one.picture]
+      ? make("img", { src: picture(one.picture), alt: "", loading: "lazy" })
+      : make("span", { className: "absent", textContent: "no picture" });
+    const said = `${one.video} at ${clock(one.seconds)}, distance ${one.distance} ${unit}`;
+    const item = make("li", { title: said }, shown, make("small", { textContent: `${one.distance}` }));
+    shown.alt = said;
+    if (one.event && report.events[one.event]) {
+      const button = make("button", { type: "button", ariaLabel: `Show that event: ${said}` });
+      button.append(...item.childNodes);
+      button.addEventListener("click", () => show(one.event));
+      item.append(button);
+    }
+    list.append(item);
   }
+  return [make("h4", { textContent: title }), list];
+}
 
-  if (camera) {
-    camera.addEventListener("change", arrange);
-    sort.addEventListener("change", arrange);
-    arrange();
+for (const card of cards) card.querySelector(".why").replaceWith(why(card.dataset.event));
+
+// ---- heat maps over the peaks --------------------------------------------------------------------------
+const heat = byId("heat");
+
+function heatOf(id) {
+  const key = report.events[id].why?.heat;
+  return key && report.media[key] ? picture(key) : "";
+}
+
+function showHeat() {
+  for (const card of cards) {
+    const peak = card.querySelector("img.peak"), hot = heatOf(card.dataset.event);
+    if (!peak || !hot) continue;
+    peak.dataset.plain ??= peak.src;
+    peak.src = heat.checked ? hot : peak.dataset.plain;
+    peak.alt = heat.checked ? "heat map at the peak" : "at the peak";
   }
-  if (location.hash.startsWith("#event-")) show(location.hash.slice("#event-".length));
-})();
+}
+
+if (heat && cards.some((card) => heatOf(card.dataset.event))) {
+  byId("heat-label").hidden = false;
+  heat.addEventListener("change", showHeat);
+}
