@@ -20,6 +20,7 @@ from anomaly.outcome import Outcome
 from anomaly.report.render import render
 from anomaly.runs import Stopwatch, recorded
 from anomaly.storage import open_root
+from anomaly.verbs.drift import measure_drift
 from anomaly.verbs.look import look
 from anomaly.verbs.score import ScoreSummary, choose_checkpoint, score_missing
 from anomaly.video import ArchiveSpec
@@ -85,6 +86,9 @@ def nightly(
     new = [file for file in files if seen.rows[file.uri].status == "found"]
     with recorded(seen.root, seen.archive, "nightly", watch, checkpoint=bundle.name) as run:
         scoring = score_missing(seen, files, bundle, fan_out=watch.timed(fan_out))
+        with watch.stage("drift"):
+            cameras = {row.camera for row in scoring.scored}
+            measure_drift(seen.root, seen.archive, bundle.name, cameras, fan_out=fan_out)
         run.tell(**scoring.run_facts(seen.catalog.rows()))  # for the report
         with watch.stage("report"):
             page = render(seen.root, seen.archive, bundle.name, time_zone=archive.time_zone)

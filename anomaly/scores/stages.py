@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anomaly.detectors import Arrays
 from anomaly.scores import FrameScores, ScoreSpec
+from anomaly.scores.drift import Sample, units_of
 from anomaly.scores.events import Event, find_events
 from anomaly.scores.merge import RowScores, to_frames
 from anomaly.scores.smooth import smooth
@@ -29,6 +30,8 @@ class ScoreStages:
     """playing time of the normal video that all this was fitted on"""
     held_out_events: int
     """events counted in it at the threshold"""
+    reference: Sample | None = None
+    """some of those scores, that later ones are compared with; None where an earlier version fitted"""
 
     @classmethod
     def fit(cls, held_out: Sequence[RowScores], spec: ScoreSpec) -> Self:
@@ -48,7 +51,8 @@ class ScoreStages:
         alarms = AlarmModel.fit(normals, spec.block_seconds)
         threshold = alarms.threshold(spec.alarms_per_camera_day)
         events = sum(len(find_events(scores, threshold, spec)) for scores in normals)
-        return cls(spec, calibrator, alarms, seconds_scored(normals), events)
+        reference = Sample.of(unit for scores in normals for unit in measured_units(scores))
+        return cls(spec, calibrator, alarms, seconds_scored(normals), events, reference)
 
     @property
     def threshold(self) -> float:
@@ -94,6 +98,16 @@ class ScoreStages:
             **{f"maxima.{name}": array for name, array in self.alarms.maxima.state().items()},
             "blocks": np.array(counts, dtype=np.float64),
             "held_out": np.array([self.held_out_seconds, self.held_out_events]),
+            **self._reference_state(),
+        }
+
+    def _reference_state(self) -> Arrays:
+        if self.reference is None:
+            return {}
+        values_N, unit_N = self.reference
+        return {
+            "reference.scores": values_N.astype(np.float32),
+            "reference.unit": unit_N.astype(np.int32),
         }
 
     @classmethod
@@ -102,13 +116,21 @@ class ScoreStages:
         blocks_a_day, n_blocks = state["blocks"].tolist()
         seconds, events = state["held_out"].tolist()
         maxima = Calibrator.from_state(_named(state, "maxima"))
+        sample = _named(state, "reference")
         return cls(
             spec,
             Calibrator.from_state(_named(state, "calibrator")),
             AlarmModel(maxima, blocks_a_day, int(n_blocks)),
             seconds,
             int(events),
+            Sample(sample["scores"], sample["unit"].astype(np.int64)) if sample else None,
         )
+
+
+def measured_units(scores: FrameScores) -> list[NDArray[np.float32]]:
+    """Return some measured scores of each unit of a video (`scores.drift`)."""
+    usable_T = scores.covered_T & ~np.isnan(scores.score_T)
+    return units_of(scores.score_T, scores.seconds_T, usable_T)
 
 
 def _smoothed(rows: RowScores, spec: ScoreSpec) -> NDArray[np.float64]:

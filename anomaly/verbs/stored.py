@@ -37,8 +37,8 @@ def stored_scores(
     found = {}
     for partition, videos in wanted.items():
         threshold = models[bundle.model_name(partition.camera)].get("threshold")
-        rows = _by_video(read_partition(seen.root, partition, columns=_COLUMNS), videos)
-        events = _by_video(read_partition(seen.root, partition, "events"), videos)
+        rows = by_video(read_partition(seen.root, partition, columns=_COLUMNS), videos)
+        events = by_video(read_partition(seen.root, partition, "events"), videos)
         for video, table in rows.items():
             alarms = events[video]
             found[video] = VideoScores(
@@ -82,7 +82,7 @@ def sanity_scores(
     return rows
 
 
-def _by_video(table: pa.Table, videos: Sequence[str]) -> dict[str, pa.Table]:
+def by_video(table: pa.Table, videos: Sequence[str]) -> dict[str, pa.Table]:
     """Return the rows of each video; camera-days hold them video by video, in order."""
     names = table["video"].combine_chunks().dictionary_encode()
     counts = np.bincount(names.indices.to_numpy(), minlength=len(names.dictionary))
