@@ -17,6 +17,7 @@ from anomaly.checkpoints import load, names
 from anomaly.evaluation.results import RESULTS_KEY
 from anomaly.explain import Explanation, read_explanation
 from anomaly.report.learning import LearningCurve, curves_of, warnings_of
+from anomaly.report.machine import Headline, headline
 from anomaly.report.timelines import Timeline, timelines_of
 from anomaly.report.whatif import WhatIf, what_if
 from anomaly.scores.tables import Partition, read_partition
@@ -81,6 +82,7 @@ class Contents:
 
     archive: str
     checkpoint: str
+    headline: Headline
     cameras: tuple[str, ...]
     videos: int
     """scored by this checkpoint"""
@@ -148,6 +150,7 @@ def gather(
     return Contents(
         archive=archive,
         checkpoint=checkpoint,
+        headline=headline(root, archive, checkpoint),
         cameras=tuple(sorted({row.camera for row in scored})),
         videos=len(scored),
         hours=hours,
