@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,9 +21,18 @@ _QUARTER_OF_NORMAL = 0.3186
 
 def evenly_lit(picture: Plane) -> Plane:
     """Return a picture around 0, its contrast made the same for every light."""
-    low, middle, high = np.percentile(picture[::4, ::4], (10, 50, 90))
+    low, middle, high = quantiles(picture[::4, ::4], 0.1, 0.5, 0.9)
     gain = min(_MOST_GAIN, _CONTRAST / max(high - low, 1.0))
     return (picture - np.float32(middle)) * np.float32(gain)
+
+
+def quantiles(some: NDArray[np.floating[Any]], *shares: float) -> list[float]:
+    """Return the values below which these shares of some numbers lie, no value between two of them.
+
+    NumPy's own, which interpolates, takes ten times as long for a few hundred numbers.
+    """
+    sorted_N = np.sort(some, axis=None)
+    return [float(sorted_N[int(share * (len(sorted_N) - 1))]) for share in shares]
 
 
 def in_bytes(lit: Plane) -> NDArray[np.uint8]:
@@ -37,10 +48,10 @@ def shake(flow_HW2: Plane, gx: Plane, gy: Plane) -> Plane:
     """
     sparse = np.s_[2::4, 2::4]
     texture = np.abs(gx[sparse]) + np.abs(gy[sparse])
-    textured = texture >= np.median(texture)
-    if not textured.size:
+    if not texture.size:
         return np.zeros(2, dtype=np.float32)
-    shake_2 = np.median(flow_HW2[sparse][textured], axis=0).astype(np.float32)
+    flow_N2 = flow_HW2[sparse][texture >= quantiles(texture, 0.5)[0]]
+    shake_2 = np.array([quantiles(axis_N, 0.5)[0] for axis_N in flow_N2.T], dtype=np.float32)
     if not _LEAST_SHAKE < float(np.abs(shake_2).max()) < _MOST_SHAKE:
         return np.zeros(2, dtype=np.float32)
     return shake_2
@@ -51,4 +62,4 @@ def noise(rough: Plane) -> float:
 
     From the lowest quarter: noise is everywhere, what moves is rough at its edges only.
     """
-    return float(np.percentile(np.abs(rough[1::3, 1::3]), 25)) / _QUARTER_OF_NORMAL
+    return quantiles(np.abs(rough[1::3, 1::3]), 0.25)[0] / _QUARTER_OF_NORMAL

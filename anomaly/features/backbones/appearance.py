@@ -51,6 +51,7 @@ class Appearance(CellBackbone):
     """
 
     Parameters = AppearanceParameters
+    version = 2
     parameters: AppearanceParameters
 
     @property

@@ -43,6 +43,8 @@ from anomaly.video import FrameBatch
 
 _BLOCK = 4
 """side of a block in pixels of the quarter-size picture; a cell is 2 x 2 blocks, cells lie a block apart"""
+_STEP_SECONDS = 1 / 8 - 1e-3
+"""what rests is looked at again after this much time; in between it rests on"""
 _SETTLING_SECONDS = 0.2
 """a pixel that keeps its value for this long has settled"""
 _LEAST_CONTRAST = 10.0
@@ -80,7 +82,7 @@ class Static(CellBackbone):
     """
 
     Parameters = StaticParameters
-    version = 2
+    version = 3
     parameters: StaticParameters
 
     @property
@@ -90,11 +92,16 @@ class Static(CellBackbone):
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
+        return blocks_of(self._rows(batches))
+
+    def _rows(self, batches: Iterable[FrameBatch]) -> Iterator[CellRow]:
         scene = _Lights(self.parameters, _LONGEST_STEP_SECONDS)
-        return blocks_of(
-            CellRow(index, seconds, *scene.look(_quarter(gray), seconds), scene.grid)
-            for index, seconds, gray in gray_frames(batches)
-        )
+        looked = -np.inf
+        cells = np.zeros((0, 3), np.float32), np.zeros((0, 2), np.int16)
+        for index, seconds, gray in gray_frames(batches):
+            if seconds - looked > _STEP_SECONDS:
+                looked, cells = seconds, scene.look(_quarter(gray), seconds)
+            yield CellRow(index, seconds, *cells, scene.grid)
 
     @classmethod
     @override

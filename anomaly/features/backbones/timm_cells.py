@@ -53,6 +53,7 @@ class TimmCells(CellBackbone):
     """
 
     Parameters = TimmCellsParameters
+    version = 2
     parameters: TimmCellsParameters
 
     def __init__(self, parameters: TimmCellsParameters) -> None:

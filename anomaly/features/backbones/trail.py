@@ -79,6 +79,7 @@ class Trail(CellBackbone):
     """
 
     Parameters = TrailParameters
+    version = 2
     parameters: TrailParameters
 
     @property
