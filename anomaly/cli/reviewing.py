@@ -1,18 +1,20 @@
-"""What people say of events, and what they take away of them: verdicts."""
+"""What people say of events, and what they take away: review, verdicts, export-events."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from anomaly.cli import screen
 from anomaly.cli.verb import CHECKPOINT, verb
 from anomaly.storage import open_root
+from anomaly.video import ArchiveSpec
 
 if TYPE_CHECKING:
     from anomaly.scores.verdicts import Said
+    from anomaly.verbs.export_events import Form
 
 _archive = click.option(
     "--archive",
@@ -21,6 +23,97 @@ _archive = click.option(
     show_default="the only one with verdicts",
     help="name of the archive",
 )
+
+
+@verb(
+    CHECKPOINT,
+    click.option(
+        "--since",
+        default="",
+        metavar="YYYY-MM-DD",
+        help="only events of this day and later ones",
+    ),
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=0,
+        show_default="any free one",
+        help="port of this machine",
+    ),
+    click.option(
+        "--open/--no-open",
+        "open_page",
+        default=None,
+        help="open the page in a browser [default: when in a terminal]",
+    ),
+)
+def review(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    checkpoint: str,
+    since: str,
+    port: int,
+    open_page: bool | None,
+    as_json: bool,
+) -> None:
+    """Look through the events of ARCHIVE (its path, or its name) in a browser; verdicts are stored at once.
+
+    The page is served on this machine alone, at a secret address, until Ctrl-C.
+    """
+    from anomaly.verbs.review import review as run
+
+    def ready(url: str) -> None:
+        click.echo(f"review: {url}", err=True)
+        click.echo("Ctrl-C ends it.", err=True)
+        if screen.ERRORS.is_terminal if open_page is None else open_page:
+            click.launch(url)
+
+    summary = run(root, archive, checkpoint=checkpoint, since=since, port=port, ready=ready)
+    screen.show(summary.to_json(), as_json=as_json)
+
+
+@verb(
+    CHECKPOINT,
+    click.option("--to", "folder", required=True, metavar="DIR", help="where files go"),
+    click.option(
+        "--as",
+        "forms",
+        multiple=True,
+        required=True,
+        type=click.Choice(["csv", "json", "fiftyone", "chapters", "clips"]),
+        help="tables; a FiftyOne data set; chapters for players; clips; may be repeated",
+    ),
+    click.option(
+        "--verdict",
+        "verdicts",
+        multiple=True,
+        type=click.Choice(["real", "false", "unsure", "none"]),
+        help="only events that were called so (none: not judged); may be repeated",
+    ),
+)
+def export_events(
+    root: str,
+    archive: ArchiveSpec,
+    *,
+    checkpoint: str,
+    folder: str,
+    forms: tuple[Form, ...],
+    verdicts: tuple[Said | Literal["none"], ...],
+    as_json: bool,
+) -> None:
+    """Write the events of ARCHIVE (its path, or its name) as files for other programs."""
+    from anomaly.verbs.export_events import export_events as run
+
+    summary = run(
+        root,
+        archive,
+        Path(folder).expanduser(),
+        forms,
+        checkpoint=checkpoint,
+        verdicts=verdicts,
+    )
+    screen.show(summary.to_json(), as_json=as_json)
 
 
 @click.group

@@ -6,9 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomaly.catalog import Catalog, CatalogRow, archive_name, init_catalog
+from anomaly.catalog import (
+    Catalog,
+    CatalogRow,
+    archive_name,
+    init_catalog,
+    known_archives,
+)
 from anomaly.errors import SpecError
 from anomaly.evaluation.results import init_results
+from anomaly.registry import unknown_name
 from anomaly.runs import init_runs
 from anomaly.scores.tables import init_tables
 from anomaly.storage import Root, open_root
@@ -82,6 +89,25 @@ def look(
     named = tuple(_named(file, name) for file in files)
     catalog = Catalog(root, name)
     return Look(root=root, archive=name, catalog=catalog, files=named, rows=catalog.look(named))
+
+
+def known_archive(root: Root, archive: ArchiveSpec) -> str:
+    """Return the name of an archive that was looked at before; it is not looked at now.
+
+    `archive.root` may be the name itself, for an archive that cannot be reached today.
+
+    Raises:
+        SpecError: this root knows no such archive.
+    """
+    known = known_archives(root)
+    location = _location(archive.root)
+    for name, where in known.items():
+        if (where == location or name == archive.root) and archive.name in {"", name}:
+            return name
+    wanted = archive.name or archive.root
+    raise SpecError(
+        f"{unknown_name('archive', wanted, list(known))} It is known once it was scanned into this root."
+    )
 
 
 def _check_not_imported(root: Root, location: str) -> None:

@@ -148,7 +148,7 @@ class _Labels:
 
     def __init__(self, spec: ArchiveSpec) -> None:
         self.spec = spec
-        self.zone = _zone(spec.time_zone)
+        self.zone = clock_of(spec.time_zone)
         self.fold = int(spec.repeated_hour == "second")
         self.unread_time = ""
         self.any_time = False
@@ -216,7 +216,12 @@ class _Labels:
         return local if exists else local.replace(fold=0).astimezone(UTC).astimezone(self.zone)
 
 
-def _zone(name: str) -> ZoneInfo:
+def clock_of(name: str) -> ZoneInfo:
+    """Return the time zone of that IANA name.
+
+    Raises:
+        SpecError: there is none; the message names the nearest.
+    """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

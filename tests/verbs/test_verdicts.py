@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from anomaly import checkpoints
-from anomaly.catalog import Catalog
 from anomaly.cli import run
 from anomaly.datasets.labels import read_labels
 from anomaly.errors import SpecError
 from anomaly.scores import ScoreSpec
 from anomaly.scores.tables import (
-    EVENTS_SCHEMA,
-    Partition,
-    merge_events,
-    partition_date,
-    read_events,
     read_scores,
 )
 from anomaly.scores.verdicts import Verdict, add_verdicts, read_verdicts, verdicts_for
@@ -38,10 +29,7 @@ from anomaly.verbs.verdicts import (
     write_verdict_labels,
 )
 from tests.verbs.conftest import House, one_by_one
-
-
-def events(house: House, checkpoint: str = "mine") -> list[dict[str, Any]]:
-    return read_events(house.root, house.folder.name, checkpoint).to_pylist()
+from tests.verbs.given import events, with_events
 
 
 def about(row: dict[str, Any], said: str, minute: int = 0, **more: Any) -> Verdict:
@@ -56,37 +44,6 @@ def about(row: dict[str, Any], said: str, minute: int = 0, **more: Any) -> Verdi
         decided_at=datetime(2026, 3, 2, 8, minute, tzinfo=UTC),
         **more,
     )
-
-
-def with_events(house: House, days: Sequence[float]) -> list[dict[str, Any]]:
-    """Give every video of the house events of these rarities, a tenth of a second each."""
-    ledger = Catalog(house.root, "site").scored("mine")
-    for number, (video, row) in enumerate(sorted(ledger.items())):
-        rows = [
-            {
-                "event_id": f"{number:08x}{place:08x}",
-                "video": video,
-                "content": row.content,
-                "start_frame": place,
-                "stop_frame": place + 1,
-                "peak_frame": place,
-                "start_seconds": place / 10,
-                "stop_seconds": (place + 1) / 10,
-                "peak_seconds": place / 10,
-                "score": 1.0,
-                "threshold": 0.5,
-                "one_in_days": one,
-            }
-            for place, one in enumerate(days)
-        ]
-        day = Partition(
-            archive="site",
-            checkpoint="mine",
-            camera=row.camera,
-            date=partition_date(None, row.content),
-        )
-        merge_events(house.root, day, {video: pa.Table.from_pylist(rows, EVENTS_SCHEMA)})
-    return events(house)
 
 
 def test_a_page_s_file_is_taken_in_once_and_comes_out_as_it_went_in(
@@ -123,25 +80,20 @@ def test_a_verdict_is_given_by_the_beginning_of_an_event_s_id(settled: House) ->
     assert read_verdicts(settled.root, "site") == {row["event_id"]: given}
 
 
-def scored_with(house: House, name: str, spec: ScoreSpec) -> list[dict[str, Any]]:
-    """Train a checkpoint, score with it, return its events."""
-    request = TrainRequest(detector="knn", into=name, scores=spec)
-    train(house.url, house.archive, request, fan_out=one_by_one)
-    house.score()
-    return events(house, name)
-
-
 def test_verdicts_persist_when_another_checkpoint_finds_the_event_at_other_frames(
     settled: House,
 ) -> None:
-    many = ScoreSpec(alarms_per_camera_day=200_000.0, smoothing_seconds=0.05)
-    first = scored_with(settled, "first", many)
-    add_verdicts(settled.root, [about(row, "false") for row in first])
-    second = scored_with(settled, "second", replace(many, low_ratio=0.3))
-    said = verdicts_for(settled.root, "site", second)
-    known = {row["event_id"] for row in first}
-    judged = {row["event_id"] for row in second} & set(said)
-    assert judged - known, "no event of the second checkpoint is new and judged"
+    rows = with_events(settled, [1.0], stop_frame=12, stop_seconds=1.2)
+    add_verdicts(settled.root, [about(row, "false") for row in rows])
+    many = ScoreSpec(alarms_per_camera_day=400_000.0, smoothing_seconds=0.05)
+    request = TrainRequest(detector="knn", into="other", scores=many)
+    train(settled.url, settled.archive, request, fan_out=one_by_one)
+    settled.score()
+    found = events(settled, "other")
+    said = verdicts_for(settled.root, "site", found)
+    assert found
+    assert [said[row["event_id"]].verdict for row in found] == ["false"] * len(found)
+    assert not {row["event_id"] for row in found} & {row["event_id"] for row in rows}
 
 
 FALSE_DAYS = [n * 1e-4 for n in range(1, 7)]
