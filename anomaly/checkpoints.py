@@ -112,12 +112,23 @@ class Checkpoint:
         }
         return {"name": self.name, **self.header(), "models": models}
 
+    def facts(self, root: Root) -> dict[str, dict[str, Any]]:
+        """Return what is known of each model, by its name; arrays are neither read nor checked.
+
+        Raises:
+            StoreError: a model's file is missing or damaged.
+        """
+        return {
+            name: _read_facts(root, _model_key(self.name, digest))
+            for name, digest in self.models.items()
+        }
+
     def trained_contents(self, root: Root) -> set[str]:
         """Return the contents of all videos that some model was fitted on (facts `videos`)."""
         return {
             video["content"]
-            for name in self.models
-            for video in self._read(root, name).facts.get("videos", [])
+            for facts in self.facts(root).values()
+            for video in facts.get("videos", [])
         }
 
     def _read(self, root: Root, name: str) -> Model:
@@ -292,6 +303,23 @@ def _model_bytes(model: Model) -> bytes:
     arrays |= {f"stages/{name}": array for name, array in model.stages.items()}
     arrays |= {f"domain/{name}": array for name, array in model.domain.items()}
     return dump(_contiguous(arrays), metadata={"facts": canonical_json(model.facts)})
+
+
+def _read_facts(root: Root, key: str) -> dict[str, Any]:
+    """Return the facts in the header of a safetensors file."""
+    length = root.read_part(key, 0, 8)
+    header = length and root.read_part(key, 8, 8 + int.from_bytes(length, "little"))
+    if not header:
+        raise StoreError(
+            f"{root.address(key)} is missing. Train the checkpoint's camera again."
+        )
+    try:
+        facts: dict[str, Any] = json.loads(json.loads(header)["__metadata__"]["facts"])
+    except (ValueError, KeyError) as error:
+        raise StoreError(
+            f"{root.address(key)} is damaged ({error!r}). Train the checkpoint's camera again."
+        ) from error
+    return facts
 
 
 def _read_model(root: Root, key: str) -> Model:

@@ -195,6 +195,10 @@ def test_a_description_is_plain_json_and_names_what_was_learnt_from(root):
     described = bundle.describe(root)
     assert json.loads(json.dumps(described)) == described
     assert described["models"]["b"]["threshold"] == 2.5
+    facts = {name: {**one} for name, one in described["models"].items()}
+    for one in facts.values():
+        del one["digest"]
+    assert bundle.facts(root) == facts
     assert bundle.trained_contents(root) == {"c0", "c1"}
 
 

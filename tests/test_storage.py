@@ -72,6 +72,13 @@ def end(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
+def test_a_part_of_an_object_is_read(root: Root) -> None:
+    root.publish("a/b", b"0123456789")
+    assert root.read_part("a/b", 2, 5) == b"234"
+    assert root.read_part("a/b", 8, 20) == b"89"
+    assert root.read_part("a/nothing", 0, 5) is None
+
+
 def test_nothing_is_there_before_it_is_published(root: Root) -> None:
     assert root.read("catalog/a") is None
     assert not root.exists("catalog/a")

@@ -137,7 +137,7 @@ def compare_scores(
         for name, videos in shared.items()
     }
     everything = {one for videos in scores.values() for one in videos} & set(truth.videos)
-    curves = {name: _curves(mine, weights_RV) for name, mine in clips.items()}
+    curves = {name: curve_bands(mine, weights_RV) for name, mine in clips.items()}
     return Comparison(
         evaluations=evaluations,
         pairs=_pairs(clips, evaluations, seed),
@@ -319,8 +319,33 @@ _GRID = np.append(np.linspace(0, 0.1, 51), np.linspace(0.11, 1, 90))
 """denser where alarms are few"""
 
 
-def _curves(clips: Sequence[Clip], weights_RV: NDArray[np.int64]) -> tuple[Band, Band]:
-    """Return ROC and precision-recall curves of the frames, with their bands."""
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """How one checkpoint fares on one set of labels, whatever the threshold."""
+
+    label_set: str
+    roc: Band
+    precision_recall: Band
+
+
+def curves_of(
+    scores: Mapping[str, VideoScores], truth: LabelSet, *, seed: int = 0
+) -> Curves | None:
+    """Return the curves of the frames that count; None where labels know one class alone."""
+    clips = [one.clip for one in joined_with(scores, truth)]
+    if len({bool(found) for clip in clips for found in np.unique(clip.abnormal_T)}) < 2:
+        return None
+    roc, precision_recall = curve_bands(clips, draw(len(clips), np.random.default_rng(seed)))
+    return Curves(label_set=truth.id, roc=roc, precision_recall=precision_recall)
+
+
+def curve_bands(clips: Sequence[Clip], weights_RV: NDArray[np.int64]) -> tuple[Band, Band]:
+    """Return ROC and precision-recall curves of the frames, with bands.
+
+    Args:
+        clips: the labelled videos.
+        weights_RV: how often each resample draws each of them.
+    """
     once_and_drawn = np.concatenate([np.ones((1, len(clips))), weights_RV])
     curve = quantised([frames(clip) for clip in clips]).drawn(once_and_drawn)
     false_RK, true_RK = curve.rates()[:2]

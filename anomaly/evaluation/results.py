@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from anomaly import parquet
+from anomaly.evaluation.compare import Band, Curves
+from anomaly.evaluation.curves import Floats
 from anomaly.evaluation.evaluate import Evaluation
-from anomaly.storage import Root
+from anomaly.storage import Root, quote, unquote
 
 RESULTS_KEY = "evaluations/results.parquet"
 
@@ -61,6 +64,39 @@ def record(root: Root, archive: str, checkpoint: str, evaluation: Evaluation) ->
         return parquet.encoded(merged.sort_by([(name, "ascending") for name in order]))
 
     root.update(RESULTS_KEY, change)
+
+
+def record_curves(root: Root, archive: str, checkpoint: str, curves: Curves) -> None:
+    """Store the curves of one set of labels, in place of earlier ones."""
+    bands = {
+        name: {axis: _plain(values_G) for axis, values_G in band._asdict().items()}
+        for name, band in (("roc", curves.roc), ("precision_recall", curves.precision_recall))
+    }
+    root.publish_json(
+        f"{_curves_folder(archive, checkpoint)}/{quote(curves.label_set)}.json", bands
+    )
+
+
+def read_curves(root: Root, archive: str, checkpoint: str) -> list[Curves]:
+    """Return the curves of a checkpoint, one for each set of labels that it was evaluated on."""
+    found = []
+    for key in root.keys(_curves_folder(archive, checkpoint)):
+        bands = {
+            name: Band(**{axis: np.array(values, np.float64) for axis, values in band.items()})
+            for name, band in (root.read_json(key) or {}).items()
+        }
+        label_set = unquote(key.rsplit("/", 1)[-1].removesuffix(".json"))
+        if bands:
+            found.append(Curves(label_set=label_set, **bands))
+    return found
+
+
+def _curves_folder(archive: str, checkpoint: str) -> str:
+    return f"evaluations/curves/archive={quote(archive)}/checkpoint={quote(checkpoint)}"
+
+
+def _plain(values_G: Floats) -> list[float | None]:
+    return [round(value, 5) if np.isfinite(value) else None for value in values_G.tolist()]
 
 
 def _rows(archive: str, checkpoint: str, evaluation: Evaluation) -> pa.Table:

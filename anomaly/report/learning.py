@@ -37,10 +37,7 @@ def curves_of(root: Root, checkpoint: str) -> tuple[LearningCurve, ...]:
     """Return the learning curves of all models of a bundle; none where nothing is trained by epochs."""
     if checkpoint not in names(root):
         return ()
-    bundle = load(root, checkpoint)
-    if detectors().get(bundle.detector).calibration != "held_out":
-        return ()  # saves reading large models that hold no curve
-    models = bundle.describe(root)["models"]
+    models = load(root, checkpoint).facts(root)
     return tuple(
         LearningCurve(
             model=model,

@@ -43,6 +43,10 @@ class Root(ABC):
         """Return the whole object, or None where there is none."""
 
     @abstractmethod
+    def read_part(self, key: str, start: int, stop: int) -> bytes | None:
+        """Return bytes `start` to `stop` (half-open) of an object that has some there; None of none."""
+
+    @abstractmethod
     def publish(self, key: str, data: bytes) -> None:
         """Write the object whole or not at all, over whatever was there."""
 

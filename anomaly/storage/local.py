@@ -57,6 +57,16 @@ class LocalRoot(Root):
                 return None
 
     @override
+    def read_part(self, key: str, start: int, stop: int) -> bytes | None:
+        with self.translated_errors(key):
+            try:
+                with self.path(key).open("rb") as file:
+                    file.seek(start)
+                    return file.read(stop - start)
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                return None
+
+    @override
     def exists(self, key: str) -> bool:
         with self.translated_errors(key):
             return self.path(key).is_file()

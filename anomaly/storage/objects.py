@@ -66,6 +66,10 @@ class ObjectRoot(Root):
         return self.read_versioned(key)[0]
 
     @override
+    def read_part(self, key: str, start: int, stop: int) -> bytes | None:
+        return self._get(key, Range=f"bytes={start}-{stop - 1}")[0]
+
+    @override
     def exists(self, key: str) -> bool:
         with self.translated_errors(key):
             try:
@@ -110,11 +114,14 @@ class ObjectRoot(Root):
 
     @override
     def read_versioned(self, key: str) -> tuple[bytes | None, str]:
+        return self._get(key)
+
+    def _get(self, key: str, **arguments: Any) -> tuple[bytes | None, str]:
         from fsspec.asyn import sync
 
         with self.translated_errors(key):
             try:
-                answer = self._call("get_object", key)
+                answer = self._call("get_object", key, **arguments)
             except FileNotFoundError as error:
                 _check_bucket(error)
                 return None, ""

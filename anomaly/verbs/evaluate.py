@@ -11,8 +11,9 @@ from anomaly.checkpoints import Checkpoint
 from anomaly.datasets.labels import LabelSet, check_known, read_labels
 from anomaly.detectors import detectors
 from anomaly.errors import SpecError
+from anomaly.evaluation.compare import curves_of
 from anomaly.evaluation.evaluate import Evaluation, evaluate_scores
-from anomaly.evaluation.results import record
+from anomaly.evaluation.results import record, record_curves
 from anomaly.fanout import FanOut
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
@@ -82,13 +83,14 @@ def evaluate(
             f"{sum(uri not in ledger for uri in labelled)} have no scores of {bundle.name!r}. "
             "Score them first: anomaly score."
         )
+    scores = stored_scores(seen, bundle, wanted)
     evaluation = evaluate_scores(
-        stored_scores(seen, bundle, wanted),
-        truth,
-        seed=seed,
-        sanity=sanity_scores(seen, bundle, wanted),
+        scores, truth, seed=seed, sanity=sanity_scores(seen, bundle, wanted)
     )
     record(seen.root, seen.archive, bundle.name, evaluation)
+    curves = curves_of(scores, truth, seed=seed)
+    if curves is not None:
+        record_curves(seen.root, seen.archive, bundle.name, curves)
     return EvaluateSummary(
         archive=seen.archive,
         checkpoint=bundle.name,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -306,10 +306,11 @@ class _Stopwatch(DecodeProcess):
         *,
         decoder: str = "pyav",
         batch: int = 32,
+        only: Collection[int] = (),
         restarts: int = 0,
     ) -> FrameStream:
         stream = super().frames(
-            path, kind, pixels, decoder=decoder, batch=batch, restarts=restarts
+            path, kind, pixels, decoder=decoder, batch=batch, only=only, restarts=restarts
         )
         return FrameStream(self._timed(stream), stream.decoder)
 

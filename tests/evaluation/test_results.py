@@ -6,9 +6,17 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from anomaly.datasets.labels import Interval, LabelSet, Truth
+from anomaly.evaluation.compare import curves_of
 from anomaly.evaluation.evaluate import Evaluation, VideoScores, evaluate_scores
 from anomaly.evaluation.metrics import metrics
-from anomaly.evaluation.results import RESULTS_KEY, RESULTS_SCHEMA, init_results, record
+from anomaly.evaluation.results import (
+    RESULTS_KEY,
+    RESULTS_SCHEMA,
+    init_results,
+    read_curves,
+    record,
+    record_curves,
+)
 from anomaly.storage import open_root
 
 
@@ -62,3 +70,23 @@ def test_other_archives_checkpoints_and_labels_are_kept(tmp_path: Path) -> None:
         record(root, archive, checkpoint, evaluation(labels))
     record(root, "a", "x", evaluation("2"))
     assert len(rows(tmp_path)) == 4 * len(metrics().names())
+
+
+def test_curves_of_labels_come_back_as_they_were(tmp_path: Path) -> None:
+    root = open_root(str(tmp_path))
+    scores = {name: VideoScores(np.arange(9), np.arange(9.0)) for name in "ab"}
+    truth = LabelSet("ca/fe", {name: Truth(9, (Interval(2, 5, "x"),)) for name in "ab"})
+    curves = curves_of(scores, truth)
+    assert curves is not None
+    assert read_curves(root, "site", "a/b") == []
+    record_curves(root, "site", "a/b", curves)
+    (found,) = read_curves(root, "site", "a/b")
+    assert found.label_set == "ca/fe"
+    for name in ("roc", "precision_recall"):
+        for mine, theirs in zip(getattr(found, name), getattr(curves, name), strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def test_labels_of_one_class_have_no_curve() -> None:
+    scores = {"a": VideoScores(np.arange(9), np.arange(9.0))}
+    assert curves_of(scores, LabelSet("cafe", {"a": Truth(9)})) is None
