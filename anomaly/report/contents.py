@@ -24,6 +24,9 @@ from anomaly.scores.tables import Partition, read_partition
 from anomaly.scores.verdicts import Verdict, verdicts_for
 from anomaly.storage import Root
 
+MOST_DAYS = 62
+"""days that the calendar shows, the newest"""
+UNDATED = "undated"
 _PLAYABLE = {".mp4", ".m4v", ".webm", ".mov"}
 _PLAYABLE_CODECS = {"h264", "vp8", "vp9", "av1"}
 """what browsers show of whole videos"""
@@ -37,6 +40,7 @@ class ReportedEvent:
     """1 is the most anomalous"""
     camera: str
     date: str
+    """camera-local, `YYYY-MM-DD`, or `undated`"""
     row: dict[str, Any]
     """the columns of the events table"""
     local_start: datetime | None
@@ -55,7 +59,7 @@ class ReportedEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraDay:
-    """What one camera gave on one camera-local date."""
+    """What one camera gave on one camera-local date, or without a date."""
 
     camera: str
     date: str
@@ -93,7 +97,7 @@ class Contents:
     events_in_all: int
     """how many there are, shown or not"""
     days: tuple[CameraDay, ...]
-    """of all scored videos, by date and camera"""
+    """by date and camera: the newest `MOST_DAYS` dates, and what has none"""
     timelines: tuple[Timeline, ...]
     """of the videos with events shown, by camera and name"""
     what_if: WhatIf | None
@@ -182,7 +186,7 @@ def _reported(
         yield ReportedEvent(
             rank=rank,
             camera=day.camera,
-            date=day.date,
+            date=day_of(day.date),
             row=row,
             local_start=_local(row["start_time_utc"], time_zone),
             verdict=verdicts.get(row["event_id"]),
@@ -206,15 +210,23 @@ def _playable(row: CatalogRow | None) -> str:
     return path.absolute().as_uri() if reachable else ""
 
 
+def day_of(date: str) -> str:
+    """Return the date of a camera-day; those without one are dealt over many parts, and are one here."""
+    return UNDATED if date.startswith(UNDATED) else date
+
+
 def _days(scored: Iterable[LedgerRow]) -> tuple[CameraDay, ...]:
     by_day: dict[tuple[str, str], list[LedgerRow]] = defaultdict(list)
     for row in scored:
-        by_day[row.date, row.camera].append(row)
+        by_day[day_of(row.date), row.camera].append(row)
+    dates = sorted({date for date, _ in by_day} - {UNDATED})
+    shown = {UNDATED, *dates[-MOST_DAYS:]}
     return tuple(
         CameraDay(
             camera=camera, date=date, videos=len(rows), events=sum(row.n_events for row in rows)
         )
         for (date, camera), rows in sorted(by_day.items())
+        if date in shown
     )
 
 

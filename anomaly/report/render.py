@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from anomaly.errors import SpecError
 from anomaly.explain import Explanation, Moment
 from anomaly.report import clip_span
-from anomaly.report.contents import Contents, ReportedEvent, gather
+from anomaly.report.contents import Contents, ReportedEvent, day_of, gather
 from anomaly.report.page import assets, embed, fill, island
 from anomaly.report.timelines import Timeline
+from anomaly.report.whatif import WhatIf
 from anomaly.storage import Root, quote
 
 PAGE_BYTES = 9_500_000
@@ -154,8 +155,13 @@ def _data(contents: Contents) -> dict[str, Any]:
         "events": {event.row["event_id"]: _event(event) for event in contents.events},
         "timelines": [_timeline(line) for line in contents.timelines],
         "days": [asdict(day) for day in contents.days],
-        "whatIf": None if contents.what_if is None else asdict(contents.what_if),
+        "whatIf": None if contents.what_if is None else _budgets(contents.what_if),
     }
+
+
+def _budgets(what_if: WhatIf) -> dict[str, Any]:
+    days = [{**asdict(day), "date": day_of(day.date)} for day in what_if.days]
+    return {**asdict(what_if), "days": days}
 
 
 def _event(event: ReportedEvent) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from anomaly.scores.tables import Partition, read_partition
 from anomaly.spec import from_dict
 from anomaly.storage import Root
 
-MOST_ROWS = 5_000_000
-"""scores that are read for it: those of the newest days"""
+MOST_ROWS = 50_000_000
+"""scores that are read for it, those of the newest days: about six million a second"""
 _TENTHS_UP, _TENTHS_DOWN = 10, 40
 """Budgets are tried in steps of a tenth of a decade: from ten times the present one down to a ten
 thousandth."""

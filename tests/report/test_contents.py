@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from anomaly.catalog import Catalog
+from anomaly.catalog import Catalog, LedgerRow
 from anomaly.explain import publish_explanation
-from anomaly.report.contents import gather
+from anomaly.report.contents import MOST_DAYS, gather
 from anomaly.storage import open_root
 
 
@@ -45,6 +45,22 @@ def test_days_count_videos_and_events_of_each_camera(scanned: Any) -> None:
         ("2026-03-02", "entrance", 1, 1),
         ("2026-03-02", "loading-dock", 2, 2),
     ]
+
+
+def test_videos_without_a_date_are_one_day_and_old_days_are_not_shown(tmp_path: Path) -> None:
+    root = open_root(str(tmp_path))
+    dates = [f"2026-{month:02d}-{day:02d}" for month in (1, 2, 3) for day in range(1, 29)]
+    rows = [
+        LedgerRow(
+            uri=f"{date}.mp4", content="c", camera="gate", date=date, model_digest="m",
+            n_frames=10, n_events=1,
+        )
+        for date in (*dates, "undated-3f", "undated-a0")
+    ]  # fmt: skip
+    Catalog(root, "site").record_scored("knn-1", rows)
+    days = gather(root, "site", "knn-1", time_zone="UTC").days
+    assert [day.date for day in days] == [*dates[-MOST_DAYS:], "undated"]
+    assert (days[-1].videos, days[-1].events) == (2, 2)
 
 
 def test_an_event_has_its_explanation_as_long_as_its_scores_are_the_same(

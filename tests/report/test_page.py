@@ -292,6 +292,7 @@ def test_verdicts_come_back_from_the_browser_the_file_and_the_root(
     page.locator("#note").fill("<b>checked</b> on site")
     page.get_by_role("button", name="r real").click()
     press(page, "ArrowRight", "f", "Escape")
+    wait_until(page, "!location.hash")
     page.reload()
     assert page.locator(".card .said:visible").all_inner_texts() == [
         "! real <b>checked</b> on site".removeprefix("! "),
@@ -428,6 +429,26 @@ def test_all_text_stands_out_enough_to_be_read(browser: Any, report: Path, schem
     assert page.evaluate(CONTRASTS) == []
     page.locator(".look").first.click()
     assert page.evaluate(CONTRASTS) == []
+    page.close()
+
+
+def test_a_page_without_events_works_too(browser: Any, tmp_path: Path) -> None:
+    root = open_root(str(tmp_path))
+    ledger = LedgerRow(
+        uri="a.mp4", content="c", camera="gate", date="2026-03-05", model_digest="m",
+        n_frames=10, n_events=0,
+    )  # fmt: skip
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    for scored in ([], [ledger]):
+        Catalog(root, "site").record_scored("knn-1", scored)
+        page.goto(Path(root.address(render(root, "site", "knn-1"))).as_uri())
+        press(page, "j", "r", "h", "Enter")
+        assert page.locator(".day").count() == len(scored)
+        assert page.locator(".empty:visible").count() == 1
+    assert complaints == []
     page.close()
 
 

@@ -63,11 +63,11 @@ function datesBetween(known) {
 function dayButton(date, total, most) {
   const dated = /^\d{4}-\d\d-\d\d$/.test(date), when = new Date(`${date}T12:00Z`);
   const word = (options) => when.toLocaleDateString("en-GB", { timeZone: "UTC", ...options });
-  const name = dated ? word({ weekday: "short", day: "numeric", month: "short" }) : date.replace("undated-", "undated ");
+  const name = dated ? word({ weekday: "short", day: "numeric", month: "short" }) : date;
   const button = make("button", { type: "button", className: "day" },
     make("small", { textContent: dated ? word({ weekday: "short" }) : "no date" }),
     make("b", { textContent: total ? String(total.events) : "–" }),
-    make("small", { textContent: dated ? word({ day: "numeric", month: "short" }) : date.slice(-2) }));
+    make("small", { textContent: dated ? word({ day: "numeric", month: "short" }) : "" }));
   button.dataset.level = total?.events ? Math.ceil(3 * total.events / most) : 0;
   button.disabled = !total || !form;
   button.ariaLabel = total ? `${name}: ${plural(total.events, "event")}, ${plural(total.videos, "video")}` : `${name}: no footage`;
@@ -101,7 +101,7 @@ function tellBudget() {
   byId("budget-says").replaceChildren(
     strong(rate(budgets[step])), ` and camera${now ? ", as now" : ""}: `, strong(plural(events, "event")),
     ` in ${lasting(hours)} of footage, where the budget expects `,
-    strong(expected < 0.05 ? "no false alarm" : plural(Number(expected.toPrecision(2)), "false alarm")), `. Threshold ${range}.`,
+    strong(expected < 0.05 ? "no false alarm" : plural(Number(expected.toPrecision(expected < 1 ? 1 : 2)), "false alarm")), `. Threshold ${range}.`,
     ...(now ? [] : [" To keep it, train with ", make("code", { textContent: `--alarms-per-camera-day ${Number(budgets[step].toPrecision(2))}` }), "."]),
   );
   budget.ariaValueText = `${rate(budgets[step])} and camera: ${plural(events, "event")}`;
@@ -117,7 +117,7 @@ function walk(by) {
 const pageKeys = {
   j: () => walk(1), k: () => walk(-1),
   r: (id) => id && judge(id, "real"), f: (id) => id && judge(id, "false"), u: (id) => id && judge(id, "unsure"),
-  h: () => { if (!byId("heat-label").hidden) { heat.checked = !heat.checked; showHeat(); } },
+  h: () => { if (heat && !byId("heat-label").hidden) { heat.checked = !heat.checked; showHeat(); } },
 };
 
 document.addEventListener("keydown", (press) => {
