@@ -509,7 +509,9 @@ class _GrowingColumn:
         self.check = check
         """called before anything is written; raises when the group is no longer ours"""
         self.array: Any = None
-        self.waiting: list[NDArray[Any]] = []
+        self.chunk: NDArray[Any] | None = None
+        """the next chunk, of which `n_waiting` entries are known: small arrays kept until then would leave
+        the heap in pieces"""
         self.n_waiting = 0
         self.n_stored = 0
         self.n_known = 0
@@ -538,22 +540,23 @@ class _GrowingColumn:
         self.just_stored = self.n_stored > before
 
     def _wait(self, rows: NDArray[Any]) -> None:
-        self.waiting.append(rows)
-        self.n_waiting += len(rows)
-        chunk_rows = max(1, CHUNK_BYTES // _row_bytes(rows))
-        if self.n_waiting >= chunk_rows:
-            together = np.concatenate(self.waiting)
-            whole = len(together) // chunk_rows * chunk_rows
-            self._write(together[:whole], chunk_rows)
-            self.waiting, self.n_waiting = [together[whole:].copy()], len(together) - whole
+        if self.chunk is None:
+            chunk_rows = max(1, CHUNK_BYTES // _row_bytes(rows))
+            self.chunk = np.empty((chunk_rows, *rows.shape[1:]), rows.dtype)
+        while len(rows):
+            free = self.chunk[self.n_waiting :]
+            taken = rows[: len(free)]
+            free[: len(taken)] = taken
+            rows = rows[len(taken) :]
+            self.n_waiting += len(taken)
+            if self.n_waiting == len(self.chunk):
+                self._write(self.chunk, len(self.chunk))
+                self.n_waiting = 0
 
     def finish(self) -> None:
-        if not self.waiting:
-            return
-        rows = np.concatenate(self.waiting)
-        if self.array is None or len(rows):
+        if self.chunk is not None and (self.array is None or self.n_waiting):
             # A short array is one chunk of its own size: Zarr pads every chunk to its full length.
-            self._write(rows, chunk_rows=max(1, len(rows)))
+            self._write(self.chunk[: self.n_waiting], chunk_rows=max(1, self.n_waiting))
 
     def metadata(self) -> dict[str, Any]:
         """Return the array's metadata as plain JSON values."""
