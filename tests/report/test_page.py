@@ -19,16 +19,18 @@ import pytest
 from anomaly.catalog import Catalog, LedgerRow
 from anomaly.report.render import compose, render
 from anomaly.scores import FrameScores
+from anomaly.scores.events import Event
 from anomaly.scores.stages import ScoreStages
 from anomaly.scores.tables import (
     Partition,
     event_rows,
     merge_events,
     merge_scores,
+    read_events,
     score_rows,
 )
 from anomaly.scores.verdicts import add_verdicts, parse_verdict, parse_verdicts
-from anomaly.storage import open_root
+from anomaly.storage import Root, open_root
 from tests.report.conftest import needs_browser, wait_until
 
 pytestmark = needs_browser
@@ -447,7 +449,7 @@ def test_a_page_without_events_works_too(browser: Any, tmp_path: Path) -> None:
         page.goto(Path(root.address(render(root, "site", "knn-1"))).as_uri())
         press(page, "j", "r", "h", "Enter")
         assert page.locator(".day").count() == len(scored)
-        assert page.locator(".empty:visible").count() == 1
+        assert page.locator("[aria-labelledby=events-title] .empty:visible").count() == 1
     assert complaints == []
     page.close()
 
@@ -487,7 +489,18 @@ def test_on_paper_there_are_events_and_all_timelines_but_no_controls(page: Any) 
     assert page.evaluate("document.querySelectorAll('.line canvas').length") == 3
 
 
-def test_a_million_scores_open_quickly(
+def with_media(root: Root, event: Event, name: str, like: dict[str, Any]) -> Event:
+    """Return the event with pictures and a clip of its own, which are copies of those of `like`."""
+    keys = {}
+    for field in ("clip", "picture_start", "picture_peak", "picture_stop"):
+        data = root.read(like[field])
+        assert data is not None
+        keys[field] = f"media/{name}-{field}"
+        root.publish(keys[field], data)
+    return replace(event, **keys)
+
+
+def test_a_million_scores_and_two_hundred_events_with_pictures_open_quickly(
     browser: Any, scanned: Any, stages: ScoreStages, tmp_path: Path
 ) -> None:
     root = open_root(str(shutil.copytree(scanned.root.url, tmp_path / "root")))
@@ -496,6 +509,7 @@ def test_a_million_scores_open_quickly(
     partition = Partition(
         archive=file.archive, checkpoint="knn-1", camera=file.camera, date=day
     )
+    like = read_events(root, file.archive, "knn-1").to_pylist()[0]
     scores, events, ledger = {}, {}, []
     for number in range(20):
         one = replace(file, uri=f"{file.camera}/{number}.mp4")
@@ -504,7 +518,10 @@ def test_a_million_scores_open_quickly(
         frames = FrameScores(
             score_T, score_T, np.ones(50_000, np.bool_), np.arange(50_000) / 25
         )
-        found = stages.events(frames)
+        found = [
+            with_media(root, event, f"{number}-{place}", like)
+            for place, event in enumerate(stages.events(frames))
+        ]
         scores[one.uri] = score_rows(one, f"{number:032x}", frames, one.camera)
         events[one.uri] = event_rows(one, f"{number:032x}", found, one.camera, scores[one.uri])
         ledger.append(
@@ -530,5 +547,6 @@ def test_a_million_scores_open_quickly(
     )
     assert page.locator(".card").count() == 200
     assert highest == 49
+    assert path.stat().st_size < 10_000_000
     assert opened < 6
     page.close()

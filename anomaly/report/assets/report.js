@@ -81,9 +81,9 @@ function colour(name) {  // as the canvas wants it: of the theme that is shown
 
 // ---- why an event was found ----------------------------------------------------------------------------
 // Score around the event, what each moment adds to its peak, and what normal video it is most like.
-function why(id) {
+function why(id, withCourse = true) {
   const event = report.events[id], reasons = event.why, box = make("div", { className: "why" });
-  box.append(...spark(event));
+  if (withCourse) box.append(...spark(event));
   if (!reasons) return box;
   if (reasons.strip) box.append(contributions(event, reasons.strip));
   if (reasons.parts.length > 1) {

@@ -3,6 +3,7 @@ const stretchWords = {
   lost: "not decodable", outside: "out of domain", borrowed: "borrowed from the nearest measured moment",
   gated: "still scene, features reused",
 };
+const timeSteps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
 const plots = new Set();
 
 // Hatching tells the kinds apart without colour; CSS draws the same on the legend.
@@ -30,7 +31,7 @@ function hatch(context, kind) {
 function drawTimeline(box, line, { height, current = null, span = null, at = null }) {
   const events = Object.entries(report.events).filter(([, e]) => e.video === line.video && e.camera === line.camera);
   const whole = [0, Math.max(line.duration, 0.1)];
-  const top = 1.1 * Math.max(line.threshold * 1.15, ...line.high.filter((value) => value !== null));
+  const top = 1.25 * Math.max(line.threshold * 1.15, ...line.high.filter((value) => value !== null));
   const head = make("div", { className: "head", hidden: true }), marks = new Map();
   const paper = make("div");
   box.append(paper);
@@ -88,7 +89,7 @@ function drawTimeline(box, line, { height, current = null, span = null, at = nul
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, dist: 4 } },
     scales: { x: { time: false, range: (u, from, to) => [from, to] }, y: { range: [0, top] } },
     axes: [
-      axis({ values: (u, ticks) => ticks.map((tick) => clock(tick, u.scales.x.max - u.scales.x.min < 8 ? 1 : 0)), size: 24, space: 70 }),
+      axis({ values: (u, ticks) => ticks.map((tick) => clock(tick, ticks[1] - ticks[0] < 1 ? 1 : 0)), size: 24, space: 70, incrs: timeSteps }),
       axis({ size: 34, space: 30 }),
     ],
     series: [
