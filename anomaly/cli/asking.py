@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     archive=False,
 )
 def query(root: str, *, sql: str, form: Form, as_json: bool) -> None:
-    """Ask DuckDB: views scores, current_scores, events, catalog, evaluations, runs, verdicts."""
+    """Ask DuckDB: views scores, events (and current_...), catalog, evaluations, runs, verdicts."""
     from anomaly.verbs.query import query as run
     from anomaly.verbs.query import write_answer
 

@@ -29,7 +29,16 @@ from anomaly.verbs.look import init_root
 
 Form = Literal["table", "csv", "json", "parquet"]
 
-VIEWS = ("scores", "current_scores", "events", "catalog", "evaluations", "runs", "verdicts")
+VIEWS = (
+    "scores",
+    "current_scores",
+    "events",
+    "current_events",
+    "catalog",
+    "evaluations",
+    "runs",
+    "verdicts",
+)
 _ALWAYS_THERE = "catalog/archive=_/videos.parquet"
 _ROOT = "getvariable('root')"
 """how `views.sql` names the root"""

@@ -64,3 +64,31 @@ SELECT unnest(
     recursive := true
 )
 FROM read_text(coalesce(getvariable('root'), '.') || '/verdicts/*.json');
+
+-- the events of the checkpoint that `nightly` takes when none is named, each with the verdict that counts:
+-- the latest about this very event, or about half of it at least; or, if it says `real`, of which the event
+-- holds half (the rule of anomaly/scores/verdicts.py)
+CREATE OR REPLACE VIEW current_events AS
+SELECT e.*, v.verdict, v.note
+FROM events AS e
+LEFT JOIN verdicts AS v
+    ON v.archive = e.archive
+    AND (
+        v.event_id = e.event_id
+        OR (
+            v.video = e.video
+            AND least(e.stop_seconds, v.stop_seconds) > greatest(e.start_seconds, v.start_seconds)
+            AND least(e.stop_seconds, v.stop_seconds) - greatest(e.start_seconds, v.start_seconds)
+                >= 0.5 * CASE v.verdict
+                    WHEN 'real' THEN least(e.stop_seconds - e.start_seconds, v.stop_seconds - v.start_seconds)
+                    ELSE e.stop_seconds - e.start_seconds
+                END
+        )
+    )
+WHERE e.checkpoint = (
+    SELECT content::JSON ->> 'checkpoint'
+    FROM read_text(coalesce(getvariable('root'), '.') || '/checkpoints/current*.json')
+)
+QUALIFY row_number() OVER (
+    PARTITION BY e.archive, e.video, e.event_id ORDER BY v.decided_at DESC NULLS LAST, v.event_id DESC
+) = 1;

@@ -4,7 +4,8 @@ A block says by its language what is done with it:
 
     console   each `$ command` is run, and what follows is what it prints; `...` stands for any lines
     bash      the whole block is run and must succeed
-    sql       asked with `anomaly query`
+    sql       asked with `anomaly query`; where a block `text` follows, that is the answer, to the letter,
+              on the root of `tests.docs.example`
     python    see the page's own test
 
 A comment `<!-- not run: why -->` before a block takes it out, for what needs the world outside.
@@ -21,7 +22,8 @@ REPOSITORY = Path(__file__).parents[2]
 PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
 
 _BLOCK = re.compile(
-    r"(?:<!-- not run: (?P<why>.+?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    r"(?:<!-- not run: (?P<why>.+?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$"
+    r"(?=(?:\n\n```text\n(?P<answer>.*?)^```$)?)",
     re.MULTILINE | re.DOTALL,
 )
 _FRAMES = re.compile(r"[\u2500-\u257f]+")
@@ -39,6 +41,8 @@ class Block:
     text: str
     not_run: str
     """why it cannot be run; empty when it is"""
+    answer: str = ""
+    """what the page says that a query answers; empty: nothing"""
 
     @property
     def name(self) -> str:
@@ -68,6 +72,7 @@ def blocks(page: Path) -> list[Block]:
             match["language"],
             match["text"],
             match["why"] or "",
+            (match["answer"] or "") if match["language"] == "sql" else "",
         )
         for match in _BLOCK.finditer(text)
     ]

@@ -205,9 +205,11 @@ def _shown(text: str) -> str:
 
 def _tables() -> str:
     told = [
-        "The views of `anomaly query` and of `infra/duckdb/views.sql`; `current_scores` has the columns",
-        "of `scores`. Columns stay: new ones may come, and none goes or changes its type or unit",
-        "without a new major version. Times are UTC.",
+        "The views of `anomaly query` and of `infra/duckdb/views.sql`. Columns stay: new ones may come,",
+        "and none goes or changes its type or unit without a new major version. Times are UTC.",
+        "",
+        "`current_scores` has the columns of `scores`, of the current checkpoint alone; `current_events`",
+        "those of `events`, and `verdict` and `note` of the verdict that counts, null where none does.",
     ]
     parts = [
         "# Tables",
@@ -216,7 +218,7 @@ def _tables() -> str:
         "How to ask: [queries](../how-to/query-with-duckdb.md).",
     ]
     for view, columns in columns_of_views().items():
-        meanings = {**(PARTITION if view in {"scores", "events"} else {}), **MEANINGS[view]}
+        meanings = {**PARTITION, **MEANINGS[view]}
         rows = [
             (column, kind, _unit(column), meanings[column]) for column, kind in columns.items()
         ]
@@ -234,7 +236,7 @@ def columns_of_views() -> dict[str, dict[str, str]]:
                 ).fetchall()
             )
             for view in VIEWS
-            if view != "current_scores"
+            if not view.startswith("current_")
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,10 +13,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anomaly.errors import SpecError, StoreError
-from anomaly.scores.tables import SCORES_SCHEMA, Partition, merge_scores
-from anomaly.scores.verdicts import Verdict, add_verdicts
+from anomaly.scores.tables import (
+    EVENTS_SCHEMA,
+    SCORES_SCHEMA,
+    Partition,
+    merge_events,
+    merge_scores,
+)
+from anomaly.scores.verdicts import Verdict, add_verdicts, verdicts_for
 from anomaly.storage import Root, open_root
 from anomaly.verbs.look import init_root
 from anomaly.verbs.query import VIEWS, query, write_answer
@@ -280,3 +289,56 @@ def test_damaged_verdicts_are_not_blamed_on_the_question(root: Root) -> None:
     root.publish("verdicts/site.json", b'{"verdicts": [')
     with pytest.raises(StoreError, match="Cannot read the tables"):
         query(root, "SELECT * FROM verdicts")
+
+
+_ENDS = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    events=st.lists(_ENDS, min_size=1, max_size=6, unique_by=tuple),
+    said=st.lists(
+        st.tuples(st.sampled_from(["real", "false", "unsure"]), _ENDS, st.integers(0, 9)),
+        max_size=8,
+    ),
+)
+def test_current_events_bear_the_verdict_that_the_library_finds(
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[list[int]],
+    said: list[tuple[str, list[int], int]],
+) -> None:
+    root = open_root(str(tmp_path_factory.mktemp("root")))
+    init_root(root)
+    root.publish_json("checkpoints/current.json", {"checkpoint": "knn-2"})
+    rows = [
+        {
+            "event_id": f"{number:016x}",
+            "video": "007/it's.mp4",
+            "content": "c",
+            "start_seconds": float(start),
+            "stop_seconds": float(stop),
+        }
+        for number, (start, stop) in enumerate(events)
+    ]
+    day = Partition(archive="site", checkpoint="knn-2", camera="007", date="2026-03-02")
+    merge_events(root, day, {"007/it's.mp4": pa.Table.from_pylist(rows, schema=EVENTS_SCHEMA)})
+    # half of them are about today's very events
+    given_ = [
+        replace(
+            verdict(number if number % 2 else number + 100, what, ""),
+            start_seconds=float(start),
+            stop_seconds=float(stop),
+            decided_at=datetime(2026, 3, 3, 7, minute, tzinfo=UTC),
+        )
+        for number, (what, (start, stop), minute) in enumerate(said)
+    ]
+    add_verdicts(root, given_)
+    found = query(root, "SELECT event_id, verdict FROM current_events").to_pylist()
+    expected = verdicts_for(root, "site", rows)
+    assert {row["event_id"]: row["verdict"] for row in found} == {
+        row["event_id"]: expected[row["event_id"]].verdict
+        if row["event_id"] in expected
+        else None
+        for row in rows
+    }
+    assert len(found) == len(rows)
