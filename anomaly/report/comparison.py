@@ -48,7 +48,7 @@ def render_comparison(
     ]
     page = fill(
         "comparison.html",
-        style=assets("page.css", "comparison.css"),
+        style=assets("page.css", "charts.css", "comparison.css"),
         archive=archive,
         names=names,
         now=datetime.now(ZoneInfo(time_zone)),

@@ -16,6 +16,7 @@ from anomaly.explain import Explanation, Moment
 from anomaly.report import clip_span
 from anomaly.report.contents import Contents, ReportedEvent, day_of, gather
 from anomaly.report.page import assets, embed, fill, island
+from anomaly.report.room import room_of
 from anomaly.report.timelines import Timeline
 from anomaly.report.whatif import WhatIf
 from anomaly.storage import Root, quote
@@ -24,7 +25,7 @@ PAGE_BYTES = 9_500_000
 """size of the page at most; pictures and clips that do not fit are left out"""
 _FRAME_BYTES, _CARD_BYTES, _ROW_BYTES = 20_000, 2_500, 700
 """what the page's own text takes at most: around all, for an event, for a row of a table"""
-STYLES = ("vendor/uPlot.min.css", "page.css", "report.css")
+STYLES = ("vendor/uPlot.min.css", "page.css", "charts.css", "report.css", "machine.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
     "report.js",
@@ -32,6 +33,7 @@ SCRIPTS = (
     "timeline.js",
     "viewer.js",
     "filters.js",
+    "machine.js",
 )
 _TO_ROOT = "../../"
 """from a report's folder to the root"""
@@ -98,9 +100,11 @@ def compose(
     contents = gather(
         root, archive, checkpoint, time_zone=time_zone, since=since, max_events=max_events
     )
+    room = room_of(root, contents)
     data = _data(contents)
     style, script = assets(*STYLES), assets(*SCRIPTS)
     text_bytes = len(style) + len(script) + len(island(data)) + _text_bytes(contents)
+    text_bytes += room.text_bytes
     embedded = embed(root, _wanted(contents.events), page_bytes - text_bytes)
     for key in _shown_by_script(contents.events):
         if key in embedded:
@@ -111,6 +115,7 @@ def compose(
         script=script,
         review=review,
         contents=contents,
+        room=room,
         now=now,
         embedded=embedded,
         to_root=_TO_ROOT,

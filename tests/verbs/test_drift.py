@@ -75,7 +75,7 @@ def test_a_camera_where_everything_is_faster_has_drifted(night) -> None:
 
 def test_it_is_a_stage_of_the_night(night) -> None:
     stages = [stage.name for stage in runs_of(night[0], "site")[-1].stages]
-    assert stages == ["look", "extract", "score", "drift", "report"]
+    assert stages.index("score") < stages.index("drift") < stages.index("report")
 
 
 def again(

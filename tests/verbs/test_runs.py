@@ -55,7 +55,7 @@ def test_a_run_that_found_nothing_to_do_says_so(settled: House) -> None:
     settled.night()
     idle = runs_of(settled.root, "site")[-1]
     assert (idle.videos, idle.video_seconds, idle.speed, idle.slowest) == (0, 0.0, None, ())
-    assert [stage.name for stage in idle.stages] == ["look", "drift", "report"]
+    assert not {"extract", "score"} & {stage.name for stage in idle.stages}
 
 
 def test_a_run_that_ends_in_an_error_stays_unfinished(house: House) -> None:
