@@ -23,6 +23,7 @@ BENCHMARKS = (
     "one_class",
     "weak_labels",
     "honest_split",
+    "evaluation",
     "two_cameras",
     "no_peeking",
     "second_night",
