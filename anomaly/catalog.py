@@ -107,6 +107,20 @@ class CatalogRow:
         """Say whether the row describes this very state of the file."""
         return (self.bytes, self.modified) == (file.bytes, file.modified)
 
+    @property
+    def file(self) -> VideoFile:
+        """The video as a look would give it, its start in UTC."""
+        return VideoFile(
+            archive=self.archive,
+            uri=self.uri,
+            location=self.location,
+            bytes=self.bytes,
+            modified=self.modified,
+            camera=self.camera,
+            start_time=self.start_time_utc,
+            kind="frames" if self.kind == "frames" else "file",
+        )
+
 
 class Condition(NamedTuple):
     """A stretch of a video in which the camera's picture was not as it should be, half-open."""

@@ -3,6 +3,7 @@
     look      find the videos, by name, size and time alone
     extract   decode what is new, store its features             (one job per video)
     score     model -> frame scores -> events, pictures, clips   (one job per camera-day)
+    explain   where, when, like what: the highest new events, as far as a minute goes
     report    one HTML file for the morning
 
 Each step skips what is done, so the night may be killed anywhere and started again.
@@ -21,6 +22,7 @@ from anomaly.report.render import render
 from anomaly.runs import Stopwatch, recorded
 from anomaly.storage import open_root
 from anomaly.verbs.drift import measure_drift
+from anomaly.verbs.explain import explain_new
 from anomaly.verbs.look import look
 from anomaly.verbs.score import ScoreSummary, choose_checkpoint, score_missing
 from anomaly.video import ArchiveSpec
@@ -89,6 +91,8 @@ def nightly(
         with watch.stage("drift"):
             cameras = {row.camera for row in scoring.scored}
             measure_drift(seen.root, seen.archive, bundle.name, cameras, fan_out=fan_out)
+        with watch.stage("explain"):
+            explain_new(seen.root, seen.archive, bundle, scoring.scored)
         run.tell(**scoring.run_facts(seen.catalog.rows()))  # for the report
         with watch.stage("report"):
             page = render(seen.root, seen.archive, bundle.name, time_zone=archive.time_zone)

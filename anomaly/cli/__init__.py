@@ -36,6 +36,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("scoring", "Write the HTML report of an archive."),
     "clip": ("scoring", "Write one event as a clip, with boxes and the course of the score."),
     "animate": ("scoring", "Write a whole video the same way, as MP4 or GIF."),
+    "explain": ("explaining", "Why an event: where, when, which part, nearest normal moments."),
+    "similar": ("explaining", "What is most like an event, in the whole archive."),
     "review": ("reviewing", "Look through events in a browser and say which are real."),
     "verdicts": ("reviewing", "What people said of events: threshold and labels from it."),
     "export-events": ("reviewing", "Events as tables, chapters, clips, a FiftyOne data set."),

@@ -218,9 +218,12 @@ class Detector(ABC):
         del name
         return self
 
-    def embed(self, block: FeatureBlock) -> NDArray[np.floating[Any]] | None:
-        """Return cells where it measures distances between them, (N, E); None: it measures none."""
-        del block
+    def embed(self, block: FeatureBlock, *, placed: bool) -> NDArray[np.floating[Any]] | None:
+        """Return cells where it measures distances between them, (N, E); None: it measures none.
+
+        `placed` says whether it counts where in the picture a cell lies.
+        """
+        del block, placed
         return None
 
     def error_map(self, bag: Bag, row: int) -> NDArray[np.float64] | None:

@@ -126,8 +126,8 @@ class Knn(Detector):
         )
 
     @override
-    def embed(self, block: FeatureBlock) -> NDArray[np.float32]:
-        return self._embed(block.values_ND, locations(block))
+    def embed(self, block: FeatureBlock, *, placed: bool) -> NDArray[np.float32]:
+        return self._embed(block.values_ND, locations(block)[:, : None if placed else 0])
 
     @override
     def state(self) -> Arrays:

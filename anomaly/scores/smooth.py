@@ -38,3 +38,13 @@ def smooth(
         sum_R[:-offset] += kernel * filled_R[offset:]
         total_R[:-offset] += kernel * weight_R[offset:]
     return np.divide(sum_R, total_R, out=np.full(len(values_R), np.nan), where=present_R)
+
+
+def weights_around(
+    row: int, seconds_R: NDArray[np.float64], sigma: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the rows that `smooth` looks at for one row, and how much each weighs; weights sum up to 1."""
+    gap_R = np.abs(seconds_R - seconds_R[row])
+    row_K = np.flatnonzero(gap_R <= REACH * sigma) if sigma > 0 else np.array([row])
+    weight_K = np.exp(-0.5 * (gap_R[row_K] / sigma) ** 2) if sigma > 0 else np.ones(1)
+    return row_K, weight_K / weight_K.sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.compute as pc
@@ -22,7 +22,7 @@ from anomaly.storage import Root
 from anomaly.verbs.bags import open_bag, open_group
 from anomaly.verbs.events import find_event
 from anomaly.verbs.score import Scorer, choose_checkpoint
-from anomaly.video import FrameBatch, PixelSpec, VideoFile
+from anomaly.video import FrameBatch, PixelSpec
 from anomaly.video.decode import DecodeProcess
 from anomaly.video.spool import local_copy
 
@@ -168,10 +168,10 @@ class _Said:
         def read(stream: Iterable[FrameBatch]) -> int:
             return write_animation(path, pictures(stream), _GIF_RATE if least_gap else rate)
 
-        with local_copy(_file(self.row)) as (source, content), DecodeProcess() as process:
+        with local_copy(self.row.file) as (source, content), DecodeProcess() as process:
             if content != self.row.content:
                 raise VideoError("changing", f"{self.row.uri} changed since it was scored.")
-            n_frames = process.decode(source, _file(self.row).kind, pixels, read)
+            n_frames = process.decode(source, self.row.file.kind, pixels, read)
         return AnimationSummary(
             path=str(path),
             video=self.row.uri,
@@ -227,16 +227,3 @@ def _boxes_of(
 
 def _strange(places: Sequence[Box], limit: float | None) -> tuple[Box, ...]:
     return tuple(box for box in places if limit is not None and box.score >= limit)
-
-
-def _file(row: CatalogRow) -> VideoFile:
-    return VideoFile(
-        archive=row.archive,
-        uri=row.uri,
-        location=row.location,
-        bytes=row.bytes,
-        modified=row.modified,
-        camera=row.camera,
-        start_time=row.start_time_utc,
-        kind=cast("Literal['file', 'frames']", row.kind),
-    )
