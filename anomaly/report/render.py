@@ -101,7 +101,7 @@ def compose(
         root, archive, checkpoint, time_zone=time_zone, since=since, max_events=max_events
     )
     room = room_of(root, contents)
-    data = _data(contents)
+    data = _data(contents, time_zone)
     style, script = assets(*STYLES), assets(*SCRIPTS)
     text_bytes = len(style) + len(script) + len(island(data)) + _text_bytes(contents)
     text_bytes += room.text_bytes
@@ -148,7 +148,7 @@ def _shown_by_script(events: Sequence[ReportedEvent]) -> list[str | None]:
     return list(dict.fromkeys([*explained, *(event.row["clip"] for event in events)]))
 
 
-def _data(contents: Contents) -> dict[str, Any]:
+def _data(contents: Contents, time_zone: str) -> dict[str, Any]:
     """Return what the script needs: events with clips and reasons, timelines, days, other budgets.
 
     `media` (base64 by key) is to be filled.
@@ -156,6 +156,7 @@ def _data(contents: Contents) -> dict[str, Any]:
     return {
         "archive": contents.archive,
         "checkpoint": contents.checkpoint,
+        "timeZone": time_zone,
         "media": {},
         "events": {event.row["event_id"]: _event(event) for event in contents.events},
         "timelines": [_timeline(line) for line in contents.timelines],
@@ -222,6 +223,7 @@ def _timeline(line: Timeline) -> dict[str, Any]:
     return {
         "video": line.video,
         "camera": line.camera,
+        "start": line.start_time and line.start_time.timestamp(),
         "duration": round(line.duration_seconds, 3),
         "threshold": round(line.threshold, 3),
         "seconds": _numbers(line.seconds_K),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -47,6 +48,8 @@ class Timeline:
 
     video: str
     camera: str
+    start_time: datetime | None
+    """UTC of second 0; None when names do not tell the time"""
     duration_seconds: float
     seconds_K: NDArray[np.float64]
     lowest_K: NDArray[np.float64]
@@ -140,6 +143,7 @@ def _timeline(
     return Timeline(
         video=events[0]["video"],
         camera=camera,
+        start_time=_start_time(events[0]),
         duration_seconds=float(seconds_T.max()),
         seconds_K=seconds_K,
         lowest_K=lowest_K,
@@ -153,6 +157,11 @@ def _timeline(
             *gated,
         ),
     )
+
+
+def _start_time(event: Mapping[str, Any]) -> datetime | None:
+    begun = event["start_time_utc"]
+    return begun and begun - timedelta(seconds=event["start_seconds"])
 
 
 def _edges(

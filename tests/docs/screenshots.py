@@ -16,9 +16,14 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from anomaly.checkpoints import current
+from anomaly.report.render import render
+from anomaly.storage import open_root
+from anomaly.video.synthetic import TIME_ZONE
+
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 DESKTOP, PHONE = (1240, 900), (390, 844)
-COLOURS = 160
+COLOURS = 256
 MOST_BYTES = 150_000
 
 
@@ -48,7 +53,7 @@ def take_all(report: Path) -> None:
 def keep(page: Any, name: str) -> None:
     """Write what the page shows as a small PNG with a palette."""
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    few = picture.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = picture.quantize(COLOURS, kmeans=4, dither=Image.Dither.NONE)
     path = FOLDER / f"{name}.png"
     few.save(path, optimize=True)
     size = path.stat().st_size
@@ -64,8 +69,9 @@ def main() -> None:
         if len(sys.argv) == 1:
             anomaly = Path(sys.executable).with_name("anomaly")
             subprocess.run([anomaly, "demo", "--no-open", "--root", folder], check=True)
-        (report,) = (root / "reports" / "demo").glob("*.html")
-        take_all(report)
+        store = open_root(str(root))
+        key = render(store, "demo", current(store) or "", time_zone=TIME_ZONE)
+        take_all(Path(store.address(key)))
 
 
 if __name__ == "__main__":

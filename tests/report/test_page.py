@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,22 @@ def test_a_moment_outside_the_clip_is_shown_from_the_whole_video(page: Any) -> N
     wait_until(page, "source === 'clip' && clip.readyState >= 1 && clip.duration < 9")
 
 
+def test_the_pointer_over_the_score_reads_it_with_the_camera_s_clock(page: Any) -> None:
+    page.locator(".look").first.click()
+    event = page.evaluate("report.events[current]")
+    page.mouse.move(*at_second(page, page.locator("#viewer-timeline"), event["peak"]))
+    said = page.locator("#viewer-timeline .readout").inner_text()
+    seconds, time_of_day, score = said.split(", ")
+    assert float(score.removeprefix("score ")) == pytest.approx(event["score"], abs=0.3)
+    begun = datetime.fromisoformat(page.locator(".card time").first.get_attribute("datetime"))
+    peak = begun + timedelta(seconds=event["peak"] - event["start"])
+    told = datetime.strptime(time_of_day, "%H:%M:%S").replace(
+        year=peak.year, month=peak.month, day=peak.day, tzinfo=peak.tzinfo
+    )
+    assert abs((told - peak).total_seconds()) < 1.2
+    assert float(seconds.removeprefix("0:")) == pytest.approx(event["peak"], abs=0.2)
+
+
 def test_dragging_over_the_score_zooms_and_keys_do_too(page: Any) -> None:
     page.locator(".look").first.click()
     plot = page.locator("#viewer-timeline")
@@ -181,6 +198,11 @@ def test_what_is_known_of_an_event_is_shown_on_its_card_and_beside_its_clip(page
     page.get_by_label("heat maps").check()
     hot = card.locator("img.peak").get_attribute("src")
     assert hot != plain
+    page.get_by_label("heat maps").uncheck()
+    assert card.locator("img.peak").get_attribute("src") == plain
+    card.get_by_role("button", name="heat").click()
+    assert card.locator("img.peak").get_attribute("src") == hot
+    assert page.locator(".warm").count() == 1
     card.locator(".look").click()
     press(page, "h")
     wait_until(page, "!still.hidden && clip.hidden")
@@ -546,6 +568,8 @@ def test_a_million_scores_and_two_hundred_events_with_pictures_open_quickly(
         f"written in {written:.1f} s of CPU, opened in {opened:.2f} s"
     )
     assert page.locator(".card").count() == 200
+    days = page.locator(".day")
+    assert [day.is_disabled() for day in days.all()] == [False, True, True, False]
     assert highest == 49
     assert path.stat().st_size < 10_000_000
     assert opened < 6

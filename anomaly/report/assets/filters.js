@@ -117,7 +117,7 @@ function walk(by) {
 const pageKeys = {
   j: () => walk(1), k: () => walk(-1),
   r: (id) => id && judge(id, "real"), f: (id) => id && judge(id, "false"), u: (id) => id && judge(id, "unsure"),
-  h: () => { if (heat && !byId("heat-label").hidden) { heat.checked = !heat.checked; showHeat(); } },
+  h: () => { if (heat && !byId("heat-label").hidden) { heat.checked = !heat.checked; warmAll(); } },
 };
 
 document.addEventListener("keydown", (press) => {

@@ -24,6 +24,16 @@ const clock = (seconds, decimals = 0) => {
   return (h ? `${h}:${String(m).padStart(2, "0")}` : `${m}`) + `:${rest.padStart(decimals ? 3 + decimals : 2, "0")}`;
 };
 
+// The cameras' clock; a zone that this browser does not know is told in UTC.
+const wallClock = (() => {
+  const style = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+  try {
+    return new Intl.DateTimeFormat("en-GB", { ...style, timeZone: report.timeZone });
+  } catch {
+    return new Intl.DateTimeFormat("en-GB", { ...style, timeZone: "UTC", timeZoneName: "short" });
+  }
+})();
+
 const lasting = (hours) => {
   const minutes = Math.round(hours * 60);
   if (minutes < 120) return `${minutes} min`;
@@ -168,7 +178,7 @@ function moments(title, found, unit) {
 
 for (const card of cards) card.querySelector(".why").replaceWith(why(card.dataset.event));
 
-// ---- heat maps over the peaks --------------------------------------------------------------------------
+// ---- heat maps over the peaks: of one card by its button, of all by the box -----------------------------
 const heat = byId("heat");
 
 function heatOf(id) {
@@ -176,17 +186,25 @@ function heatOf(id) {
   return key && report.media[key] ? picture(key) : "";
 }
 
-function showHeat() {
-  for (const card of cards) {
-    const peak = card.querySelector("img.peak"), hot = heatOf(card.dataset.event);
-    if (!peak || !hot) continue;
-    peak.dataset.plain ??= peak.src;
-    peak.src = heat.checked ? hot : peak.dataset.plain;
-    peak.alt = heat.checked ? "heat map at the peak" : "at the peak";
-  }
+function warm(card, isHot) {
+  const peak = card.querySelector("img.peak"), button = card.querySelector(".warm");
+  if (!peak || !button) return;
+  peak.dataset.plain ??= peak.src;
+  peak.src = isHot ? heatOf(card.dataset.event) : peak.dataset.plain;
+  peak.alt = isHot ? "heat map at the peak" : "at the peak";
+  button.setAttribute("aria-pressed", String(isHot));
 }
 
-if (heat && cards.some((card) => heatOf(card.dataset.event))) {
-  byId("heat-label").hidden = false;
-  heat.addEventListener("change", showHeat);
+function warmAll() {
+  for (const card of cards) warm(card, heat.checked);
 }
+
+for (const card of cards) {
+  if (!heatOf(card.dataset.event)) continue;
+  const button = make("button", { type: "button", className: "warm", textContent: "heat" });
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => warm(card, button.getAttribute("aria-pressed") === "false"));
+  card.querySelector(".look").after(button);
+  byId("heat-label").hidden = false;
+}
+heat?.addEventListener("change", warmAll);

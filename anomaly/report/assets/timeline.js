@@ -33,7 +33,7 @@ function drawTimeline(box, line, { height, current = null, span = null, at = nul
   const whole = [0, Math.max(line.duration, 0.1)];
   const top = 1.25 * Math.max(line.threshold * 1.15, ...line.high.filter((value) => value !== null));
   const head = make("div", { className: "head", hidden: true }), marks = new Map();
-  const paper = make("div");
+  const paper = make("div", { className: "plot-paper" }), readout = make("output", { className: "readout", hidden: true });
   box.append(paper);
 
   const shade = (u) => {
@@ -79,6 +79,14 @@ function drawTimeline(box, line, { height, current = null, span = null, at = nul
     }
     moveHead();
   };
+  const read = (u) => {
+    const k = u.cursor.idx;
+    readout.hidden = k == null || u.cursor.left < 0;
+    if (readout.hidden) return;
+    const seconds = line.seconds[k], score = line.high[k] === null ? "no score" : `score ${line.high[k].toFixed(1)}`;
+    const time = line.start === null ? "" : `${wallClock.format(1000 * (line.start + seconds))}, `;
+    readout.textContent = `${clock(seconds, 1)}, ${time}${score}`;
+  };
   const axis = (more) => ({
     stroke: () => colour("quiet"), font: "12px system-ui, sans-serif",
     grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false }, ...more,
@@ -98,7 +106,7 @@ function drawTimeline(box, line, { height, current = null, span = null, at = nul
       { stroke: () => colour("trace"), width: 0.5, points: { show: false }, spanGaps: false },
     ],
     bands: [{ series: [1, 2], fill: () => colour("trace-soft") }],
-    hooks: { drawClear: [shade], draw: [limit, place] },
+    hooks: { drawClear: [shade], draw: [limit, place], setCursor: [read] },
   }, [line.seconds, line.high, line.low], paper);
 
   let headAt = null;
@@ -109,6 +117,7 @@ function drawTimeline(box, line, { height, current = null, span = null, at = nul
     if (!head.hidden) head.style.left = `${plot.valToPos(seconds, "x")}px`;
   }
   plot.over.append(head);
+  paper.append(readout);
   for (const [id, event] of events) {
     const rank = cardOf(id).dataset.rank;
     const mark = make("button", { type: "button", className: "mark", textContent: rank, ariaLabel: `event ${rank} at ${clock(event.start)}` });
