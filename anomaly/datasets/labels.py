@@ -86,6 +86,11 @@ class LabelSet:
         """All names of abnormal things, sorted; the class of a name is its place, counted from 1."""
         return tuple(sorted({name for t in self.videos.values() for name in t.categories}))
 
+    @property
+    def of_whole_videos(self) -> bool:
+        """Whether nothing is said of frames, only of videos as a whole."""
+        return all(truth.n_frames is None for truth in self.videos.values())
+
     def group(self, video: str) -> str:
         """Return the source that a video comes from; empty: the file does not say."""
         truth = self.videos.get(video)

@@ -331,7 +331,9 @@ class Curves:
 def curves_of(
     scores: Mapping[str, VideoScores], truth: LabelSet, *, seed: int = 0
 ) -> Curves | None:
-    """Return the curves of the frames that count; None where labels know one class alone."""
+    """Return the curves of the frames that count; None where labels know one class, or no frames."""
+    if truth.of_whole_videos:
+        return None
     clips = [one.clip for one in joined_with(scores, truth)]
     if len({bool(found) for clip in clips for found in np.unique(clip.abnormal_T)}) < 2:
         return None

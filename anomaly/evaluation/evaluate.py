@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.datasets.labels import ABNORMAL, IGNORE, IGNORED, LabelSet, Truth
+from anomaly.datasets.labels import ABNORMAL, IGNORE, IGNORED, NORMAL, LabelSet, Truth
 from anomaly.errors import SpecError
 from anomaly.evaluation.alarms import overlapping
 from anomaly.evaluation.bootstrap import RESAMPLES, Interval, draw, percentiles
@@ -19,10 +19,19 @@ from anomaly.evaluation.metrics.false_alarms_per_camera_hour import false_alarm_
 from anomaly.evaluation.metrics.frame_auc_micro import FrameAucMicro
 from anomaly.shapes import expect
 
+_INTERVALS = f"Intervals: 95 % percentiles over {RESAMPLES:,} resamples of the videos."
 PROTOCOL = (
     "Frame level. Every labelled frame that has a score counts, ignored frames apart; scores are taken "
-    f"as they are. Intervals: 95 % percentiles over {RESAMPLES:,} resamples of the videos."
+    f"as they are. {_INTERVALS}"
 )
+PROTOCOL_OF_VIDEOS = (
+    "Video level. Labels are of whole videos; each that has a score counts once, by its highest frame. "
+    f"{_INTERVALS}"
+)
+_NO_FRAMES = "labels of whole videos do not say which frames are abnormal, so there are figures of videos alone"
+
+FRAMES, VIDEOS = "frame_auc_micro", "video_auc_max"
+"""headlines: of labelled frames, and of labelled videos"""
 
 
 @dataclass(frozen=True)
@@ -74,10 +83,12 @@ class Evaluation:
 
     label_set: str
     figures: Mapping[str, Figure]
+    headline: str
+    """the figure that `sanity` speaks of: frame_auc_micro, or video_auc_max for labels of whole videos"""
     sanity: Mapping[str, float | None]
-    """micro AUC of scorers that have learnt nothing, on the same frames"""
+    """`headline` of scorers that have learnt nothing, on the same frames"""
     per_video: Sequence[Mapping[str, Any]]
-    """video, frames, frames_abnormal, and frame_auc (None with one class)"""
+    """video, frames, frames_abnormal (None: not known), and frame_auc (None with one class)"""
     per_category: Sequence[Mapping[str, Any]]
     """category, events, frames, events_found, and frame_auc of its frames among all normal ones"""
     false_alarms_by_event_recall: Mapping[str, float | None]
@@ -129,7 +140,8 @@ class Evaluation:
             **counts,
             "peeks": sorted(name for name, figure in self.figures.items() if figure.peeks),
             "reason": self.reason,
-            "protocol": PROTOCOL,
+            "headline": self.headline,
+            "protocol": PROTOCOL if self.headline == FRAMES else PROTOCOL_OF_VIDEOS,
             "figures": [self._row(name) for name in self.figures],
             "false_alarms_by_event_recall": dict(self.false_alarms_by_event_recall),
             "sanity": dict(self.sanity),
@@ -163,22 +175,31 @@ def evaluate_scores(
 
     `sanity` are scores of simple scorers, by name and video, to be shown beside: constant,
     random and frame index are always there. With one class only the figures are None and
-    `reason` says so.
+    `reason` says so. Labels of whole videos give the figures of whole videos, and no others.
 
     Raises:
-        SpecError: no video has both, or the labels are of whole videos.
+        SpecError: no video has both.
     """
-    joined = joined_with(scores, truth)
+    whole = truth.of_whole_videos
+    joined = _joined_whole(scores, truth) if whole else joined_with(scores, truth)
     clips = [one.clip for one in joined]
     generator = np.random.default_rng(seed)
-    chosen = {name: metrics().get(name)() for name in metrics().names()}
+    headline = VIDEOS if whole else FRAMES
+    first = metrics().get(headline)()
+    known = {name: metrics().get(name)() for name in metrics().names()}
+    chosen = {name: metric for name, metric in known.items() if metric.of_videos or not whole}
     drawn = all_resampled(chosen, clips, draw(len(clips), np.random.default_rng(seed)))
+    none = {name: Figure(None, None, one.peeks, len(clips)) for name, one in known.items()}
     return Evaluation(
         label_set=truth.id,
         drawn=drawn,
-        figures=_figures(chosen, clips, drawn),
-        sanity={**_know_nothing(joined, generator), **_simple(joined, sanity or {})},
-        per_video=[_row(clip) for clip in clips],
+        figures={**none, **_figures(chosen, clips, drawn)},
+        headline=headline,
+        sanity={
+            **_know_nothing(joined, generator, first),
+            **_simple(joined, sanity or {}, first),
+        },
+        per_video=[_row(clip, whole=whole) for clip in clips],
         per_category=[category_row(name, clips) for name in categories(clips)],
         false_alarms_by_event_recall=_by_event_recall(clips),
         frames=sum(len(clip.score_T) for clip in clips),
@@ -187,7 +208,7 @@ def evaluate_scores(
         frames_beyond_labels=sum(one.beyond for one in joined),
         videos_without_score=len(set(truth.videos) - set(scores)),
         videos_left_out_of_macro=sum(not clip.has_both_classes for clip in clips),
-        reason=_reason(clips),
+        reason=_reason_of_videos(clips) if whole else _reason(clips),
         seed=seed,
     )
 
@@ -214,6 +235,26 @@ def joined_with(scores: Mapping[str, VideoScores], truth: LabelSet) -> list[Join
         for video in sorted(scores)
         if video in truth.videos
     ]
+    return _some(joined, scores, truth)
+
+
+def _joined_whole(scores: Mapping[str, VideoScores], truth: LabelSet) -> list[Joined]:
+    """Join the scores of videos with labels of whole videos; the frames of a video are all of its kind."""
+    joined = []
+    for video in sorted(scores):
+        label, found = truth.video_class(video), scores[video]
+        there_N = ~np.isnan(found.score_N)
+        if label is None or not there_N.any():
+            continue
+        abnormal_T = np.full(int(there_N.sum()), label != NORMAL)
+        clip = Clip(video, found.score_N[there_N], abnormal_T, camera=found.camera)
+        joined.append(Joined(clip, found.frame_N[there_N], 0, int((~there_N).sum()), 0))
+    return _some(joined, scores, truth)
+
+
+def _some(
+    joined: list[Joined], scores: Mapping[str, VideoScores], truth: LabelSet
+) -> list[Joined]:
     if not joined:
         raise SpecError(
             f"None of {len(scores)} scored videos is among the {len(truth.videos)} labelled ones."
@@ -328,7 +369,7 @@ def _of_category(clip: Clip, category: str) -> Clip:
 
 
 def _know_nothing(
-    joined: Sequence[Joined], generator: np.random.Generator
+    joined: Sequence[Joined], generator: np.random.Generator, headline: Metric
 ) -> dict[str, float | None]:
     """Return the figures of scorers that see no picture; far from 0.5, the labels betray themselves."""
     scorers = {
@@ -337,18 +378,21 @@ def _know_nothing(
         "frame_index": [one.frame_T.astype(np.float64) for one in joined],
     }
     return {
-        name: _micro(
+        name: _value(
+            headline,
             [
                 Clip(one.clip.video, score_T, one.clip.abnormal_T)
                 for one, score_T in zip(joined, per_video, strict=True)
-            ]
+            ],
         )
         for name, per_video in scorers.items()
     }
 
 
 def _simple(
-    joined: Sequence[Joined], sanity: Mapping[str, Mapping[str, VideoScores]]
+    joined: Sequence[Joined],
+    sanity: Mapping[str, Mapping[str, VideoScores]],
+    headline: Metric,
 ) -> dict[str, float | None]:
     figures: dict[str, float | None] = {}
     for name, videos in sanity.items():
@@ -362,25 +406,38 @@ def _simple(
             score_T = videos[one.clip.video].by_frame(int(one.frame_T[-1]) + 1)[one.frame_T]
             there_T = ~np.isnan(score_T)
             clips.append(Clip(one.clip.video, score_T[there_T], one.clip.abnormal_T[there_T]))
-        figures[name] = _micro(clips)
+        figures[name] = _value(headline, clips)
     return figures
 
 
 def _micro(clips: Sequence[Clip]) -> float | None:
-    return _plain(FrameAucMicro().value(clips)) if clips else None
+    return _value(FrameAucMicro(), clips)
+
+
+def _value(metric: Metric, clips: Sequence[Clip]) -> float | None:
+    return _plain(metric.value(clips)) if clips else None
 
 
 def _plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _row(clip: Clip) -> dict[str, Any]:
+def _row(clip: Clip, *, whole: bool) -> dict[str, Any]:
     return {
         "video": clip.video,
         "frames": len(clip.score_T),
-        "frames_abnormal": int(clip.abnormal_T.sum()),
-        "frame_auc": _plain(clip.auc),
+        "frames_abnormal": None if whole else int(clip.abnormal_T.sum()),
+        "frame_auc": None if whole else _plain(clip.auc),
     }
+
+
+def _reason_of_videos(clips: Sequence[Clip]) -> str:
+    abnormal = sum(bool(clip.abnormal_T.all()) for clip in clips)
+    if 0 < abnormal < len(clips):
+        return _NO_FRAMES
+    return (
+        f"{_NO_FRAMES}; and {abnormal} of {len(clips)} videos are abnormal, so not even those"
+    )
 
 
 def _reason(clips: Sequence[Clip]) -> str:

@@ -140,11 +140,19 @@ def _check_complete(scores: dict[str, VideoScores], truth: LabelSet) -> None:
     missing = {}
     nothing = VideoScores(np.zeros(0, dtype=np.int64), np.zeros(0))
     for video, labels in truth.videos.items():
-        labels_T = labels.labels_T
-        score_T = scores.get(video, nothing).by_frame(len(labels_T))
-        count = int((np.isnan(score_T) & (labels_T != IGNORED)).sum())
+        found = scores.get(video, nothing)
+        if labels.n_frames is None:
+            count = int(np.isnan(found.score_N).all() and truth.video_class(video) is not None)
+        else:
+            score_T = found.by_frame(labels.n_frames)
+            count = int((np.isnan(score_T) & (labels.labels_T != IGNORED)).sum())
         if count:
             missing[video] = count
+    if missing and truth.of_whole_videos:
+        raise SpecError(
+            f"{len(missing)} labelled videos have no score, the first is {next(iter(missing))!r}. Score "
+            "them, or leave them out with --only-scored."
+        )
     if missing:
         first = next(iter(missing))
         raise SpecError(

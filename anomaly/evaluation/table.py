@@ -54,7 +54,7 @@ def _sanity(summary: Mapping[str, Any]) -> list[list[str]]:
             f"sanity: {name}",
             _number(value),
             "-",
-            "frame_auc_micro of a scorer that has learnt nothing",
+            f"{summary['headline']} of a scorer that has learnt nothing",
         ]
         for name, value in summary.get("sanity", {}).items()
     ]

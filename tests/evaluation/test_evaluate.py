@@ -85,10 +85,67 @@ def test_equal_seeds_give_equal_evaluations() -> None:
     )
 
 
-def test_labels_of_whole_videos_are_refused() -> None:
-    labels = LabelSet("cafe", {"a": Truth(None, category="fight")})
-    with pytest.raises(SpecError, match="Labels of whole videos"):
-        evaluate_scores({"a": scores([1, 2])}, labels)
+def whole(**categories: str) -> LabelSet:
+    """Labels of whole videos."""
+    return LabelSet("cafe", {name: Truth(None, category=c) for name, c in categories.items()})
+
+
+WHOLE = whole(a="fight", b="", c="fall", d="", e="ignore")
+FIVE = {
+    "a": scores([1, 9, 1]), "b": scores([2, 2, 2, 2, 2]), "c": scores([3, 1]), "d": scores([4]),
+    "e": scores([99]),
+}  # fmt: skip
+
+
+def test_labels_of_whole_videos_give_the_figures_of_whole_videos_and_no_others() -> None:
+    found = evaluate_scores(FIVE, WHOLE)
+    plain = found.to_json()
+    assert (
+        plain["video_auc_max"] == 0.75
+    )  # of the four pairs, only (c, d) is the wrong way round
+    assert plain["video_auc_max_interval"] is not None
+    others = set(found.figures) - {"video_auc_max"}
+    assert "frame_auc_micro" in others
+    assert {found.figures[name].value for name in others} == {None}
+    assert (found.videos, found.frames) == (4, 11)
+    assert plain["headline"] == "video_auc_max"
+    assert plain["protocol"].startswith("Video level")
+    assert "do not say which frames" in plain["reason"]
+    assert plain["per_video"][0] == {
+        "video": "a", "frames": 3, "frames_abnormal": None, "frame_auc": None
+    }  # fmt: skip
+    assert plain["sanity"]["constant"] == 0.5
+    # the longest video is a normal one, the shortest too
+    assert plain["sanity"]["frame_index"] == 0.5
+    json.dumps(plain, allow_nan=False)
+    assert "video_auc_max of a scorer that has learnt nothing" in to_text(plain)
+
+
+def test_the_figure_of_whole_videos_is_that_of_their_frames() -> None:
+    generator = np.random.default_rng(3)
+    made = {str(n): scores(list(generator.random(20) + (n % 3 == 0))) for n in range(12)}
+    framed = truth(*((str(n), 20, [(5, 9, "x")] if n % 3 == 0 else []) for n in range(12)))
+    labelled = whole(**{str(n): "x" if n % 3 == 0 else "" for n in range(12)})
+    by_frame = evaluate_scores(made, framed, seed=2).figures["video_auc_max"]
+    by_video = evaluate_scores(made, labelled, seed=2).figures["video_auc_max"]
+    assert by_video == by_frame
+
+
+def test_whole_videos_of_one_kind_give_no_figure_and_say_why() -> None:
+    found = evaluate_scores({"b": scores([1, 2]), "d": scores([3])}, WHOLE)
+    assert found.figures["video_auc_max"].value is None
+    assert found.reason.endswith("and 0 of 2 videos are abnormal, so not even those")
+
+
+def test_a_score_file_is_judged_by_labels_of_whole_videos(tmp_path: Path) -> None:
+    labels, table = tmp_path / "labels.csv", tmp_path / "scores.csv"
+    labels.write_text("video,category\na,fight\nb,\nc,\n")
+    table.write_text("video,frame,score\na,0,1\na,7,5\nb,0,2\n")
+    with pytest.raises(SpecError, match="1 labelled videos have no score, the first is 'c'"):
+        evaluate_file(table, labels)
+    found = evaluate_file(table, labels, only_scored=True)
+    assert found.figures["video_auc_max"].value == 1.0
+    assert found.videos_without_score == 1
 
 
 def test_nothing_in_common_is_said_plainly() -> None:

@@ -13,9 +13,11 @@ from anomaly.fanout import one_by_one
 from anomaly.report.render import render
 from anomaly.storage import open_root
 from anomaly.verbs.evaluate import evaluate
+from anomaly.verbs.query import query
 from anomaly.verbs.score import score
 from anomaly.verbs.train import TrainRequest, train
 from anomaly.video import ArchiveSpec
+from tests.verbs.conftest import House
 
 FRAMES = 24
 
@@ -75,3 +77,20 @@ def test_videos_of_a_group_that_was_trained_on_are_left_out_with_it(archive, roo
     assert found.to_json()["detector_peeks"] is False
     with pytest.raises(SpecError, match="2 were trained on"):
         evaluate(root, archive, labels=labels, videos=["0.mp4", "1.mp4"])
+
+
+def test_labels_of_whole_videos_are_enough_for_figures_of_whole_videos(
+    settled: House, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,category\ngate/1.mp4,fight\nhall/1.mp4,\n")
+    settled.train("*/2.mp4", into="other")
+    settled.score()
+    found = evaluate(settled.url, settled.archive, labels=str(labels), checkpoint="other")
+    figures = found.evaluation.figures
+    assert figures["video_auc_max"].value in {0.0, 0.5, 1.0}
+    assert figures["frame_auc_micro"].value is None
+    answer = query(
+        settled.root, "SELECT metric, videos FROM evaluations WHERE value IS NOT NULL"
+    )
+    assert answer.to_pylist() == [{"metric": "video_auc_max", "videos": 2}]

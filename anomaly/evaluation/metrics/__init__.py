@@ -29,6 +29,8 @@ class Metric(ABC):
     unit: ClassVar[Literal["share", "seconds", "an hour"]] = "share"
     """a share lies between 0 and 1"""
     lower_is_better: ClassVar[bool] = False
+    of_videos: ClassVar[bool] = False
+    """True for a figure that needs to know of videos as a whole, not of their frames"""
     peeks: ClassVar[bool] = False
     """True for a figure that uses the future of the clip under test: literature-compatible only"""
 

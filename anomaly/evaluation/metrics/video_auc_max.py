@@ -26,6 +26,7 @@ class VideoAucMax(PooledMetric):
     )
     source = "video-level figures of weakly supervised work, Sultani et al., CVPR 2018"
     points = staticmethod(_video)
+    of_videos = True
 
     @override
     def of_curve(self, curve: Curve) -> Floats:
