@@ -28,7 +28,7 @@ PROTOCOL_OF_VIDEOS = (
     "Video level. Labels are of whole videos; each that has a score counts once, by its highest frame. "
     f"{_INTERVALS}"
 )
-_NO_FRAMES = "labels of whole videos do not say which frames are abnormal, so there are figures of videos alone"
+_NO_FRAMES = "labels of whole videos do not say which frames are abnormal: only figures of videos are known"
 
 FRAMES, VIDEOS = "frame_auc_micro", "video_auc_max"
 """headlines: of labelled frames, and of labelled videos"""

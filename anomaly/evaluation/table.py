@@ -74,6 +74,11 @@ def _counts(summary: Mapping[str, Any]) -> str:
     lines = [counted, summary["protocol"]]
     if summary.get("detector_peeks"):
         lines.append(PEEKS)
+    if summary.get("threshold_verdicts"):
+        lines.append(
+            f"The thresholds rest on {summary['threshold_verdicts']} verdicts on scored video: where "
+            "that is among these videos, figures of alarms and events peek."
+        )
     if summary.get("reason"):
         lines.append(f"Figures are missing: {summary['reason']}.")
     return "\n".join(lines)

@@ -36,6 +36,8 @@ class EvaluateSummary:
     """labelled videos without scores of this checkpoint"""
     detector_peeks: bool = False
     """the detector uses statistics of the very videos that it is judged on"""
+    threshold_verdicts: int = 0
+    """verdicts on scored video that the thresholds rest on"""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
@@ -46,6 +48,7 @@ class EvaluateSummary:
             "videos_trained_on_left_out": len(self.trained_on),
             "videos_without_scores": len(self.unscored),
             "detector_peeks": self.detector_peeks,
+            "threshold_verdicts": self.threshold_verdicts,
         }
 
 
@@ -98,7 +101,14 @@ def evaluate(
         trained_on=tuple(uri for uri in labelled if uri in trained),
         unscored=tuple(uri for uri in labelled if uri not in ledger),
         detector_peeks=detectors().get(bundle.detector).peeks,
+        threshold_verdicts=_threshold_verdicts(seen, bundle),
     )
+
+
+def _threshold_verdicts(seen: Look, bundle: Checkpoint) -> int:
+    facts = bundle.describe(seen.root)["models"].values()
+    behind = (one.get("verdicts") for one in facts)
+    return max((one["real"] + one["false"] for one in behind if one), default=0)
 
 
 def labelled_videos(seen: Look, truth: LabelSet, globs: Sequence[str]) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from anomaly import checkpoints
 from anomaly.cli import run
 from anomaly.datasets.labels import read_labels
 from anomaly.errors import SpecError
+from anomaly.evaluation.table import to_text
 from anomaly.scores import ScoreSpec
 from anomaly.scores.tables import (
     read_scores,
@@ -130,7 +133,7 @@ def test_a_threshold_is_proposed_with_what_it_rests_on_and_nothing_changes(
 
 
 def test_the_proposed_threshold_is_set_in_a_new_checkpoint_that_scores_alike(
-    judged: House,
+    judged: House, clips: Sequence[Path], tmp_path: Path
 ) -> None:
     found = threshold(judged.root, into="quiet")
     assert checkpoints.current(judged.root) == "quiet"
@@ -151,6 +154,13 @@ def test_the_proposed_threshold_is_set_in_a_new_checkpoint_that_scores_alike(
     }
     before, after = (read_scores(judged.root, "site", name) for name in ("mine", "quiet"))
     assert after.equals(before)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,category\ngate/3.mp4,x\n")
+    shutil.copy(clips[4], judged.folder / "gate/3.mp4")
+    judged.score()
+    told = evaluate(judged.url, judged.archive, labels=str(labels)).to_json()
+    assert told["threshold_verdicts"] == 32
+    assert "figures of alarms and events peek" in to_text(told)
     with pytest.raises(SpecError, match="'quiet' exists"):
         threshold(judged.root, checkpoint="mine", into="quiet")
 
