@@ -154,7 +154,7 @@ def gather(
     return Contents(
         archive=archive,
         checkpoint=checkpoint,
-        headline=headline(root, archive, checkpoint),
+        headline=headline(root, archive, checkpoint, rows, ledger),
         cameras=tuple(sorted({row.camera for row in scored})),
         videos=len(scored),
         hours=hours,

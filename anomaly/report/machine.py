@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from anomaly.catalog import Catalog, CatalogRow, LedgerRow
+from anomaly.catalog import CatalogRow, LedgerRow
 from anomaly.runs import Run, runs_of
 from anomaly.scores.health import CameraHealth, State, health
 from anomaly.storage import Root
@@ -60,10 +60,22 @@ class Headline:
         return f"{told} real time, {against} the run before"
 
 
-def headline(root: Root, archive: str, checkpoint: str) -> Headline:
-    """Return the facts of the headline: hours, cameras, events, bad files, speed."""
-    catalog = Catalog(root, archive)
-    rows, scored = catalog.rows(), catalog.scored(checkpoint)
+def headline(
+    root: Root,
+    archive: str,
+    checkpoint: str,
+    rows: Mapping[str, CatalogRow],
+    scored: Mapping[str, LedgerRow],
+) -> Headline:
+    """Return the facts of the headline: hours, cameras, events, bad files, speed.
+
+    Args:
+        root: where runs are written down.
+        archive: name of the archive.
+        checkpoint: name of the bundle.
+        rows: the archive's catalog.
+        scored: the bundle's ledger.
+    """
     runs = [run for run in runs_of(root, archive) if _is_scan(run, checkpoint)]
     last = runs[-1] if runs else None
     scanned = None if last is None else last.video_seconds / 3600
@@ -83,7 +95,7 @@ def headline(root: Root, archive: str, checkpoint: str) -> Headline:
 
 
 def _is_scan(run: Run, checkpoint: str) -> bool:
-    """Say whether it scored with this bundle, as far as to have told of it; or has just begun to."""
+    """Say whether it scored with this bundle; the one that is under way counts."""
     return run.verb in {"nightly", "score"} and run.checkpoint == checkpoint
 
 

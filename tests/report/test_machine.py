@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from anomaly.catalog import Catalog
 from anomaly.fanout import one_by_one
 from anomaly.nightly import nightly
 from anomaly.report.contents import gather
-from anomaly.report.machine import Headline, headline
+from anomaly.report.machine import Headline
+from anomaly.report.machine import headline as told
 from anomaly.report.render import render
 from anomaly.report.room import Room, room_of
 from anomaly.runs import runs_of
@@ -26,6 +28,11 @@ from anomaly.video import ArchiveSpec
 from tests.report.conftest import needs_browser
 
 PATTERN = r"(?P<camera>[^/]+)/(?P<time>\d{8}_\d{6})\.mp4$"
+
+
+def headline(root: Root, archive: str, checkpoint: str) -> Headline:
+    catalog = Catalog(root, archive)
+    return told(root, archive, checkpoint, catalog.rows(), catalog.scored(checkpoint))
 
 
 @pytest.fixture(scope="module")
