@@ -91,17 +91,19 @@ function colour(name) {  // as the canvas wants it: of the theme that is shown
 
 // ---- why an event was found ----------------------------------------------------------------------------
 // Score around the event, what each moment adds to its peak, and what normal video it is most like.
-function why(id, withCourse = true) {
+function why(id, onCard) {
   const event = report.events[id], reasons = event.why, box = make("div", { className: "why" });
-  if (withCourse) box.append(...spark(event));
+  if (onCard || reasons?.strip) box.append(...spark(event));
   if (!reasons) return box;
   if (reasons.strip) box.append(contributions(event, reasons.strip));
-  if (reasons.parts.length > 1) {
-    const said = reasons.parts.map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join(", ");
+  const parts = reasons.parts.filter(([, share]) => share >= 0.005);
+  if (parts.length > 1) {
+    const said = parts.map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join(", ");
     box.append(make("p", { className: "quiet", textContent: `Last word: ${said}` }));
   }
   box.append(...moments("Nearest normal moments", reasons.normals, reasons.unit));
-  box.append(...moments("Most like it", reasons.similar, reasons.unit));
+  if (onCard) return box;
+  box.append(...moments("Events most like it", reasons.similar, reasons.unit));
   if (reasons.note) box.append(make("p", { className: "quiet", textContent: reasons.note }));
   return box;
 }
@@ -176,7 +178,7 @@ function moments(title, found, unit) {
   return [make("h4", { textContent: title }), list];
 }
 
-for (const card of cards) card.querySelector(".why").replaceWith(why(card.dataset.event));
+for (const card of cards) card.querySelector(".why").replaceWith(why(card.dataset.event, true));
 
 // ---- heat maps over the peaks: of one card by its button, of all by the box -----------------------------
 const heat = byId("heat");

@@ -13,7 +13,7 @@ function show(id) {
   current = id;
   byId("viewer-title").textContent = `${card.dataset.rank}. ${event.camera}`;
   byId("viewer-facts").replaceChildren(...card.querySelector(".facts").cloneNode(true).childNodes);
-  byId("viewer-why").replaceChildren(why(id, Boolean(event.why?.strip)));
+  byId("viewer-why").replaceChildren(why(id, false));
   showJudgement();
   const peak = card.querySelector("img.peak");
   if (peak) still.src = peak.dataset.plain ?? peak.src;
