@@ -6,7 +6,7 @@
     moved, ...     unlike the training video of the camera's own model (`scores.domain`)
 
 Measured on what extraction keeps of each picture (`features.picture`), ten seconds at a time. Limits are in
-grey levels of the pictures that the decoder hands over; docs/how-to/camera-health.md says what they were
+grey levels of the pictures that the decoder hands over; docs/how-to/machine-room.md says what they were
 set on.
 """
 
