@@ -504,9 +504,15 @@ def test_every_picture_button_and_control_has_a_name(page: Any) -> None:
 
 
 def test_on_paper_there_are_events_and_all_timelines_but_no_controls(page: Any) -> None:
+    page.locator("#theme").click(click_count=2)
+    assert page.locator("#theme").inner_text() == "Theme: dark"
     page.emulate_media(media="print")
     assert page.locator("#controls").is_hidden()
     assert page.locator(".card").first.is_visible()
+    assert (
+        page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    )
+    assert page.evaluate("colour('ink')") == "rgb(35, 37, 42)"
     pdf = page.pdf()
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) in range(1, 6)
     assert page.evaluate("document.querySelectorAll('.line canvas').length") == 3

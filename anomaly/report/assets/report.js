@@ -79,7 +79,7 @@ byId("theme").addEventListener("click", () => {
   kept.set("anomaly theme", theme);
   applyTheme();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
+for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", applyTheme);
 applyTheme();
 
 const probe = make("span", { hidden: true });
@@ -162,7 +162,7 @@ function moments(title, found, unit) {
   const list = make("ul", { className: "moments" });
   for (const one of found) {
     const shown = report.media[one.picture]
-      ? make("img", { src: picture(one.picture), alt: "", loading: "lazy" })
+      ? make("img", { src: picture(one.picture), alt: "", decoding: "async" })
       : make("span", { className: "absent", textContent: "no picture" });
     const said = `${one.video} at ${clock(one.seconds)}, distance ${one.distance} ${unit}`;
     const item = make("li", { title: said }, shown, make("small", { textContent: `${one.distance}` }));
