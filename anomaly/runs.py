@@ -68,6 +68,8 @@ RUNS_SCHEMA = pa.schema(
         ("extracted_seconds", pa.float64()),
         ("work_seconds", pa.float64()),
         ("forecast_work_seconds", pa.float64()),
+        ("decode_alone_seconds", pa.float64()),
+        ("model_alone_seconds", pa.float64()),
         ("slowest", pa.list_(_SLOW)),
         ("version", pa.string()),
         ("commit", pa.string()),
@@ -131,6 +133,10 @@ class Run:
     """that decoding and describing them took, summed over workers"""
     forecast_work_seconds: float | None = None
     """the same as it was forecast; None where no pace was known"""
+    decode_alone_seconds: float | None = None
+    """what decoding it alone was forecast to take"""
+    model_alone_seconds: float | None = None
+    """what describing its frames was forecast to take, were they there at once"""
     slowest: tuple[SlowFile, ...] = ()
     """longest work for their playing time first"""
     version: str = ""
@@ -144,6 +150,13 @@ class Run:
     def speed(self) -> float | None:
         """Playing time over wall time; None where no video was gone through."""
         return self.video_seconds / self.wall_seconds if self._has_speed else None
+
+    @property
+    def times_floor(self) -> float | None:
+        """Work over the slower of decoding and describing, which run side by side; None: not measured."""
+        alone = (self.decode_alone_seconds, self.model_alone_seconds)
+        known = [seconds for seconds in alone if seconds]
+        return self.work_seconds / max(known) if len(known) == 2 else None
 
     @property
     def _has_speed(self) -> bool:

@@ -94,11 +94,10 @@ class ExtractSummary:
 
     def run_facts(self) -> dict[str, Any]:
         """Return the columns of `runs` that tell of this extraction."""
-        forecast = self.forecast
         return {
             **extraction_facts(self.outcomes),
             "videos_bad": len(self.troubled),
-            "forecast_work_seconds": None if forecast is None else forecast.work_hours * 3600,
+            **({} if self.forecast is None else self.forecast.run_facts()),
         }
 
     def _cross_check(self) -> dict[str, int] | None:

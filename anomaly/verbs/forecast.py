@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +33,8 @@ from anomaly.video.remote import Source
 CALIBRATION_SECONDS = 15.0
 """after so long no further file is begun; a file that is under way then ends in a few seconds more"""
 _SECONDS_A_FILE = 3.0
+_SECONDS_ALONE = 0.5
+"""for which the beginning of each file is decoded without anything else"""
 _FILES = 24
 _LARGEST_BYTES = 256 * 2**20
 """larger files are drawn only where there are no others: hashing or fetching them alone takes too long"""
@@ -58,6 +60,10 @@ class Pace:
     files: int
     """how many were measured"""
     measured_at: str
+    decode_seconds: float | None = None
+    """of a decoder with nothing else to do; None where an earlier version measured"""
+    model_seconds: float | None = None
+    """of one worker that need not wait for frames"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +78,18 @@ class Forecast:
     bytes_written: int
     pace: Pace | None
     """None where there is nothing to do"""
+    decode_seconds: float | None = None
+    """of a decoder with nothing else to do; None where that was not measured"""
+    model_seconds: float | None = None
+    """of one worker that need not wait for frames"""
+
+    def run_facts(self) -> dict[str, float | None]:
+        """Return the columns of `runs` that tell what was expected."""
+        return {
+            "forecast_work_seconds": self.work_hours * 3600,
+            "decode_alone_seconds": self.decode_seconds,
+            "model_alone_seconds": self.model_seconds,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the forecast as plain values; `extraction_hours` by the clock, with all workers."""
@@ -109,6 +127,8 @@ class Measured:
     video_seconds: float
     work_seconds: float
     bytes_written: float
+    decode_seconds: float
+    model_seconds: float
 
 
 def forecast(
@@ -149,12 +169,15 @@ def known_forecast(
 
 def _at_pace(pace: Pace, files: Sequence[VideoFile]) -> Forecast:
     total_bytes = sum(file.bytes for file in files)
+    decode, model = pace.decode_seconds, pace.model_seconds
     return Forecast(
         videos=len(files),
         hours=pace.video_seconds * total_bytes / 3600,
         work_hours=pace.work_seconds * total_bytes / 3600,
         bytes_written=round(pace.bytes_written * total_bytes),
         pace=pace,
+        decode_seconds=None if decode is None else decode * total_bytes,
+        model_seconds=None if model is None else model * total_bytes,
     )
 
 
@@ -232,15 +255,18 @@ def _pace(measured: Sequence[Measured], workers: int) -> Pace | None:
         return None
     weights = np.array([one.weight for one in measured])
     weights /= weights.sum()
-    costs = np.array(
-        [(one.video_seconds, one.work_seconds, one.bytes_written) for one in measured]
-    )
     sizes = np.array([one.bytes for one in measured], dtype=np.float64)
-    video_seconds, work_seconds, bytes_written = weights @ (costs / sizes[:, None])
+
+    def per_byte(name: str) -> float:
+        costs = np.array([getattr(one, name) for one in measured], dtype=np.float64)
+        return float(weights @ (costs / sizes))
+
     return Pace(
-        video_seconds=float(video_seconds),
-        work_seconds=float(work_seconds),
-        bytes_written=float(bytes_written),
+        video_seconds=per_byte("video_seconds"),
+        work_seconds=per_byte("work_seconds"),
+        bytes_written=per_byte("bytes_written"),
+        decode_seconds=per_byte("decode_seconds"),
+        model_seconds=per_byte("model_seconds"),
         workers=workers,
         files=len(measured),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -271,12 +297,14 @@ def measure(job: CalibrationJob) -> Measured | None:
 
 
 def _measured(root: Root, job: CalibrationJob, stopwatch: _Stopwatch) -> Measured | None:
+    stopwatch.reset()
     begun = stopwatch.first_batch_at = time.monotonic()
     outcome = extract_video(root, job.file, job.recipes, decoding=stopwatch)
     ended = time.monotonic()
     if outcome.status == "failed":
         return None
-    opening, going = stopwatch.first_batch_at - begun, ended - stopwatch.first_batch_at
+    opening = stopwatch.first_batch_at - begun - stopwatch.alone_seconds
+    going = ended - stopwatch.first_batch_at
     # What was not decoded for want of time counts as lost frames.
     share = 1 - outcome.frames_lost / outcome.frames if outcome.frames else 1.0
     metadata = [key for key in root.keys("features") if key.endswith("zarr.json")]
@@ -287,15 +315,29 @@ def _measured(root: Root, job: CalibrationJob, stopwatch: _Stopwatch) -> Measure
         video_seconds=outcome.duration_seconds,
         work_seconds=opening + going / share,
         bytes_written=fixed + (outcome.bytes_written - fixed) / share,
+        decode_seconds=stopwatch.decode_seconds_a_frame * outcome.frames,
+        model_seconds=stopwatch.model_seconds / share,
     )
 
 
 class _Stopwatch(DecodeProcess):
-    """Notes when the first frames of a video come: what went before is not done again for the rest."""
+    """Decodes the beginning of a video alone first, then notes who waits for whom.
+
+    Also when the first frames come: what went before is not done again for the rest.
+    """
 
     recipes: tuple[FeatureSpec, ...] = ()
     """what this process has loaded already"""
-    first_batch_at = 0.0
+
+    def reset(self) -> None:
+        """Forget the video before."""
+        self.first_batch_at = 0.0
+        self.alone_seconds = 0.0
+        """spent on decoding alone"""
+        self.decode_seconds_a_frame = 0.0
+        """of all passes that the recipes need"""
+        self.model_seconds = 0.0
+        """between taking frames and asking for the next"""
 
     @override
     def frames(
@@ -309,20 +351,43 @@ class _Stopwatch(DecodeProcess):
         only: Collection[int] = (),
         restarts: int = 0,
     ) -> FrameStream:
-        stream = super().frames(
-            path, kind, pixels, decoder=decoder, batch=batch, only=only, restarts=restarts
-        )
-        return FrameStream(self._timed(stream), stream.decoder)
+        def stream() -> FrameStream:
+            return super(_Stopwatch, self).frames(
+                path, kind, pixels, decoder=decoder, batch=batch, only=only, restarts=restarts
+            )
 
-    def _timed(self, stream: FrameStream) -> Generator[FrameBatch | DecodeReport]:
-        for number, batch in enumerate(stream):
+        return FrameStream(self._timed(stream), decoder)
+
+    def _timed(self, stream: Callable[[], FrameStream]) -> Generator[FrameBatch | DecodeReport]:
+        self._decode_alone(stream())
+        frames = stream()
+        for number, batch in enumerate(frames):
+            handed_at = time.monotonic()
             if number == 0:
-                self.first_batch_at = time.monotonic()
+                self.first_batch_at = handed_at
             yield batch
-        yield stream.report
+            self.model_seconds += time.monotonic() - handed_at
+        yield frames.report
+
+    def _decode_alone(self, stream: FrameStream) -> None:
+        begun = decoded_at = time.monotonic()
+        frames = 0
+        most, self.most_seconds = self.most_seconds, min(_SECONDS_ALONE, self.most_seconds or 0)
+        try:
+            for batch in stream:
+                frames += len(batch)
+                decoded_at = time.monotonic()
+        finally:
+            self.most_seconds = most
+        self.alone_seconds += (
+            time.monotonic() - begun
+        )  # the length of the rest is looked up, too
+        self.decode_seconds_a_frame += (decoded_at - begun) / max(1, frames)
 
 
 @functools.cache
 def _stopwatch() -> _Stopwatch:
     """Return the decode process that is kept for all files of one worker."""
-    return _Stopwatch()
+    stopwatch = _Stopwatch()
+    stopwatch.reset()
+    return stopwatch

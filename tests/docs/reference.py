@@ -146,6 +146,8 @@ MEANINGS = {
         "extracted_seconds": "their playing time",
         "work_seconds": "that took, summed over workers",
         "forecast_work_seconds": "the same as it was forecast; null where no pace was known",
+        "decode_alone_seconds": "what decoding alone was forecast to take; null where not measured",
+        "model_alone_seconds": "what describing the frames was, were they there at once",
         "slowest": "videos that took the longest for their length",
         "version": "of this package",
         "commit": "of its checkout, `-dirty` behind it where files differ; empty where it was installed",

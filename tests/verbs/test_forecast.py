@@ -80,6 +80,9 @@ def test_the_forecast_of_a_small_archive_is_what_extraction_then_writes(
     assert against["actual_bytes_written"] == pytest.approx(expected.bytes_written, rel=0.01)
     assert against["actual_hours"] == pytest.approx(expected.hours, abs=1e-4)
     assert 0.1 < against["actual_over_forecast"] < 10
+    told = done.run_facts()
+    assert told["decode_alone_seconds"] > 0
+    assert told["model_alone_seconds"] > 0
 
 
 def test_what_is_measured_leaves_no_features_behind_and_is_known_the_next_time(
@@ -133,3 +136,18 @@ def test_a_long_file_is_measured_on_its_beginning(
     done = extract(house.url, house.archive, request_.recipes, fan_out=one_by_one)
     written = done.to_json()["forecast"]["actual_bytes_written"]
     assert 0.5 < found.bytes_written / written < 2  # from 32 of 600 frames
+
+
+def test_a_pace_of_an_earlier_version_knows_no_floor(
+    house: House, request_: ForecastRequest
+) -> None:
+    forecast_of(house, request_)
+    root = open_root(house.url)
+    (key,) = root.keys("forecasts")
+    old = root.read_json(key)
+    assert old is not None
+    root.publish_json(key, {n: old[n] for n in old if not n.startswith(("decode", "model"))})
+    known = forecast_of(house, request_)
+    assert (known.decode_seconds, known.model_seconds) == (None, None)
+    done = extract(house.url, house.archive, request_.recipes, fan_out=one_by_one)
+    assert done.run_facts()["decode_alone_seconds"] is None
