@@ -171,7 +171,9 @@ class Space:
     def unit(self) -> str:
         """What distances are measured in, in words."""
         if self.scale_D is None:
-            return "as the detector measures: its score is the distance to the nearest normal it remembers"
+            return (
+                "as the detector measures them between cells, in units of its scaled features"
+            )
         return "standard deviations of training video, root mean square over all numbers"
 
     def embed(

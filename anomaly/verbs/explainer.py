@@ -128,6 +128,8 @@ class Explainer:
 
     def _find_normals(self, space: Space, drafts: list[Draft], videos: Sequence[Shown]) -> None:
         shown, query_QE = _queries(space, drafts)
+        if not shown:
+            return
         peak = drafts[0].peak
         found = nearest_moments(
             query_QE,
@@ -150,6 +152,8 @@ class Explainer:
     def _find_similar(self, space: Space, drafts: list[Draft]) -> None:
         """Find the peaks of other events that are most like each, wherever in the picture they are."""
         shown, query_QE = _queries(space, drafts)
+        if not shown:
+            return
         part = drafts[0].peak.part
         events = self.judges.events[:COMPARED]
         peaks = self._peaks(event for event in events if (event["part"] or part) == part)
@@ -184,4 +188,6 @@ def _queries(space: Space, drafts: Sequence[Draft]) -> tuple[list[Draft], NDArra
     """Return those drafts whose peaks show anything at all, and their vectors (Q, E)."""
     pairs = [(draft, space.peak_E(draft.peak.bag, draft.peak.row)) for draft in drafts]
     known = [(draft, vector_E) for draft, vector_E in pairs if vector_E is not None]
-    return [draft for draft, _ in known], np.array([vector_E for _, vector_E in known])
+    if not known:
+        return [], np.zeros((0, 1))
+    return [draft for draft, _ in known], np.stack([vector_E for _, vector_E in known])

@@ -75,7 +75,9 @@ def test_the_nearest_moments_are_those_that_comparing_everything_finds(seed, pla
     detector = fit(name, MOTION, bags)
     space = Space.of(detector, bags, placed=placed)
     queries = [space.peak_E(grid_bag(seed + 9), row) for row in (3, 50)]
-    queries = np.array([one for one in queries if one is not None])
+    queries = np.array([one for one in queries if one is not None]).reshape(
+        -1, len(space.embed(bags[0], bags[0].read("motion", 0, 60))[0][0])
+    )
     found = nearest_moments(queries, bags, "motion", space.embed, k=k)
     assert found.searched == 3
     for query_E, near in zip(queries, found.near, strict=True):
@@ -97,13 +99,13 @@ def test_blocks_make_no_difference(monkeypatch):
 
 
 def test_the_distance_of_knn_is_its_score():
-    """Where its bank holds every vector, and none is doubted."""
-    bags = [grid_bag(n) for n in range(3)]
-    detector = fit("knn", MOTION, bags, doubt=0)
-    space, video, row = Space.of(detector, bags, placed=True), grid_bag(7), 31
+    """Of plain vectors, where its bank holds every one and none is doubted."""
+    bags = [plain_bag(n) for n in range(3)]
+    detector = fit("knn", PLAIN, bags, doubt=0)
+    space, video, row = Space.of(detector, bags, placed=True), plain_bag(7), 31
     (said,) = detector.score(video.stretch(row, row + 1))
     query = space.peak_E(video, row)[None]
-    found = nearest_moments(query, bags, "motion", space.embed, k=1)
+    found = nearest_moments(query, bags, "test", space.embed, k=1)
     assert found.near[0][0].distance == pytest.approx(float(said.scores_NL[0, 0]), rel=1e-5)
 
 
