@@ -39,6 +39,12 @@ from anomaly.video import ArchiveSpec
         show_default="none",
         help="with --scores: score from which a frame alarms, for figures of events and accuracy",
     ),
+    click.option(
+        "--masks",
+        default="",
+        metavar="DIR",
+        help="judge places too: NAME.npy, or folders NAME or NAME_gt of numbered pictures, one a frame",
+    ),
     click.option("--seed", default=0, show_default=True, help="seed of the bootstrap"),
     spec_options(ArchiveSpec, leave_out=["root"]),
     archive=False,
@@ -51,6 +57,7 @@ def evaluate(  # noqa: PLR0913 (one argument an option)
     scores: str,
     only_scored: bool,
     threshold: float | None,
+    masks: str,
     as_json: bool,
     seed: int,
     checkpoint: str,
@@ -74,7 +81,13 @@ def evaluate(  # noqa: PLR0913 (one argument an option)
 
         spec = take_spec(ArchiveSpec, values, root=archive)
         summary = run(
-            root, spec, labels=labels, checkpoint=checkpoint, videos=videos, seed=seed
+            root,
+            spec,
+            labels=labels,
+            checkpoint=checkpoint,
+            videos=videos,
+            masks=masks,
+            seed=seed,
         ).to_json()
     else:
         raise SpecError(

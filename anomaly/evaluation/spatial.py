@@ -174,56 +174,132 @@ class PixelLevel(NamedTuple):
     """share of frames found where as many are missed as normal ones are reported"""
 
 
-def pixel_level(maps_THW: FloatArray, masks_THW: BoolArray) -> PixelLevel:
-    """Return how well frames are found by maps that must cover 40 % of their true pixels.
+class PixelTally:
+    """Gathers, frame by frame, what metrics of score maps need: memory grows with places, not pixels."""
 
-    A normal frame is reported in vain as soon as one pixel is. Painting whole frames is not punished:
-    see `pixel_auc` and `region_overlap` beside it. NaN where there are no frames of both kinds.
-    """
-    expect("masks", masks_THW, "T H W", **dict(zip("THW", maps_THW.shape, strict=True)))
-    found, false = [], []
-    for map_HW, mask_HW in zip(maps_THW, masks_THW, strict=True):
-        inside = map_HW[mask_HW]
-        if not len(inside):
-            false.append(map_HW.max())
-            continue
-        needed = max(1, int(np.ceil(COVER * len(inside) - 1e-9)))
-        found.append(np.partition(inside, len(inside) - needed)[len(inside) - needed])
-    if not found or not false:
-        return PixelLevel(np.nan, np.nan, np.nan)
-    is_true_M = np.arange(len(found) + len(false)) < len(found)
-    drawn = curve(np.array([*found, *false]), is_true_M / len(found), ~is_true_M / len(false))
-    wrong = drawn.equal_error()
-    return PixelLevel(drawn.area(), wrong, 1 - wrong)
+    def __init__(self) -> None:
+        self._score_M: list[Numbers] = []
+        self._true_M: list[Numbers] = []
+        self._false_M: list[Numbers] = []
+        self._region_M: list[Numbers] = []
+        self._regions = 0
+        self._found: list[float] = []
+        self._vain: list[float] = []
+
+    def add(
+        self, score_P: FloatArray, mask_HW: BoolArray, place_HW: IntArray | None = None
+    ) -> None:
+        """Add one frame.
+
+        Args:
+            score_P: scores of its places; -inf (nothing is said of it) or NaN is below all others.
+            mask_HW: what is abnormal.
+            place_HW: the place that each pixel lies in; every pixel is one, line after line, without.
+        """
+        from scipy import ndimage
+
+        told_P: Numbers = np.asarray(score_P, dtype=np.float64).ravel()
+        told_P = np.where(np.isnan(told_P), -np.inf, told_P)
+        place_N = np.arange(mask_HW.size) if place_HW is None else place_HW.ravel()
+        true_N = mask_HW.ravel()
+        region_HW, count = ndimage.label(mask_HW, structure=np.ones((3, 3)))
+        region_N = region_HW.ravel()[true_N]
+        weight_N = 1 / np.bincount(region_N)[region_N] if count else np.zeros(0)
+        n_places = len(told_P)
+        inside_N = place_N[true_N]
+        true_P = np.bincount(inside_N, minlength=n_places)
+        self._score_M.append(told_P)
+        self._true_M.append(true_P.astype(np.float64))
+        self._false_M.append(
+            np.bincount(place_N, minlength=n_places).astype(np.float64) - true_P
+        )
+        found_P = np.bincount(inside_N, weight_N, minlength=n_places)
+        self._region_M.append(found_P.astype(np.float64))
+        self._regions += count
+        if count:
+            needed = max(1, int(np.ceil(COVER * len(inside_N) - 1e-9)))
+            rank = len(inside_N) - needed
+            self._found.append(float(np.partition(told_P[inside_N], rank)[rank]))
+        else:
+            self._vain.append(float(told_P[np.unique(place_N)].max()))
+
+    @property
+    def frames(self) -> int:
+        """How many frames were added."""
+        return len(self._score_M)
+
+    @property
+    def frames_abnormal(self) -> int:
+        """In how many of them something is."""
+        return len(self._found)
+
+    def pixel_level(self) -> PixelLevel:
+        """Return how well frames are found by maps that must cover 40 % of their true pixels.
+
+        A normal frame is reported in vain as soon as one pixel is. Painting whole frames is not punished:
+        see `pixel_auc` and `region_overlap` beside it. NaN where there are no frames of both kinds.
+        """
+        found, false = len(self._found), len(self._vain)
+        if not found or not false:
+            return PixelLevel(np.nan, np.nan, np.nan)
+        score_M = _finite(np.array([*self._found, *self._vain]))
+        is_true_M = np.arange(found + false) < found
+        drawn = curve(score_M, is_true_M / found, ~is_true_M / false)
+        wrong = drawn.equal_error()
+        return PixelLevel(drawn.area(), wrong, 1 - wrong)
+
+    def pixel_auc(self) -> float:
+        """Return the area under the ROC curve of all pixels together; NaN without pixels of both kinds."""
+        score_M, true_M, false_M = self._gathered(self._true_M)
+        if not true_M.any() or not false_M.any():
+            return float("nan")
+        return curve(score_M, true_M / true_M.sum(), false_M / false_M.sum()).area()
+
+    def region_overlap(self) -> float:
+        """Return PRO: the mean share of a true region that is found, up to 30 % of normal pixels reported.
+
+        A region is a connected part of a frame's mask; small ones count as much as large ones.
+        """
+        score_M, found_M, false_M = self._gathered(self._region_M)
+        if not self._regions or not false_M.any():
+            return float("nan")
+        return curve(score_M, found_M / self._regions, false_M / false_M.sum()).area(MOST_FALSE)
+
+    def _gathered(self, found_M: list[Numbers]) -> tuple[Numbers, Numbers, Numbers]:
+        none = np.zeros(0)
+        scores, found, false = (
+            np.concatenate([none, *parts]) for parts in (self._score_M, found_M, self._false_M)
+        )
+        return _finite(scores), found, false
+
+
+def _finite(score_M: Numbers) -> Numbers:
+    """Return the scores with -inf as one value below all others, so that it ties with itself."""
+    told_M = np.isfinite(score_M)
+    return np.where(told_M, score_M, score_M[told_M].min(initial=0.0) - 1)
+
+
+def pixel_level(maps_THW: FloatArray, masks_THW: BoolArray) -> PixelLevel:
+    """Return what `PixelTally.pixel_level` gives of these frames."""
+    return _tally(maps_THW, masks_THW).pixel_level()
 
 
 def pixel_auc(maps_THW: FloatArray, masks_THW: BoolArray) -> float:
-    """Return the area under the ROC curve of all pixels together; NaN without pixels of both kinds."""
-    true_M = masks_THW.ravel()
-    if true_M.all() or not true_M.any():
-        return float("nan")
-    return curve(maps_THW.ravel(), true_M / true_M.sum(), ~true_M / (~true_M).sum()).area()
+    """Return what `PixelTally.pixel_auc` gives of these frames."""
+    return _tally(maps_THW, masks_THW).pixel_auc()
 
 
 def region_overlap(maps_THW: FloatArray, masks_THW: BoolArray) -> float:
-    """Return PRO: the mean share of a true region that is found, up to 30 % of normal pixels reported.
+    """Return what `PixelTally.region_overlap` gives of these frames."""
+    return _tally(maps_THW, masks_THW).region_overlap()
 
-    A region is a connected part of a frame's mask; small ones count as much as large ones.
-    """
-    from scipy import ndimage
 
-    weight_THW = np.zeros(masks_THW.shape)
-    n_regions = 0
-    for weight_HW, mask_HW in zip(weight_THW, masks_THW, strict=True):
-        region_HW, count = ndimage.label(mask_HW, structure=np.ones((3, 3)))
-        sizes = np.bincount(region_HW.ravel())
-        weight_HW[mask_HW] = 1 / sizes[region_HW[mask_HW]]
-        n_regions += count
-    normal_M = ~masks_THW.ravel()
-    if not n_regions or not normal_M.any():
-        return float("nan")
-    found_M = weight_THW.ravel() / n_regions
-    return curve(maps_THW.ravel(), found_M, normal_M / normal_M.sum()).area(MOST_FALSE)
+def _tally(maps_THW: FloatArray, masks_THW: BoolArray) -> PixelTally:
+    expect("masks", masks_THW, "T H W", **dict(zip("THW", maps_THW.shape, strict=True)))
+    tally = PixelTally()
+    for map_HW, mask_HW in zip(maps_THW, masks_THW, strict=True):
+        tally.add(map_HW, mask_HW)
+    return tally
 
 
 def true_regions(masks_THW: BoolArray) -> tuple[Boxes, NDArray[np.int64]]:

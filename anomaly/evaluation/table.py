@@ -7,6 +7,16 @@ from typing import Any
 
 from anomaly.evaluation.metrics import metrics
 
+PLACES: dict[str, str] = {
+    "pixel_level_auc": "frames, found where 40 % of their true pixels are reported (UCSD)",
+    "pixel_level_eer": "errors of that curve where as many frames are missed as reported in vain",
+    "pixel_level_detection_rate": "frames found there",
+    "pixel_auc": "one ROC curve over all pixels of all frames",
+    "region_overlap": "mean share of a true region found, up to 30 % of normal pixels reported (PRO)",
+    "rbdc": "true regions found, over 0 to 1 false regions a frame",
+    "tbdc": "their tracks found, over 0 to 1 false regions a frame",
+}
+"""figures of places, and what they are"""
 PEEKS = (
     "The detector peeks: it uses statistics of the very videos that it is judged on, so its figures say "
     "nothing about the next night."
@@ -64,6 +74,14 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def _places(spatial: Mapping[str, Any]) -> str:
+    figures = ", ".join(f"{name} {_number(spatial[name])}" for name in PLACES)
+    return (
+        f"Places, from {spatial['judged']}: {figures}; {spatial['frames']} frames of {spatial['videos']} "
+        f"videos have masks, {spatial['frames_abnormal']} of them not empty."
+    )
+
+
 def _counts(summary: Mapping[str, Any]) -> str:
     counted = (
         f"{summary['frames']} frames of {summary['videos']} videos count; "
@@ -72,6 +90,8 @@ def _counts(summary: Mapping[str, Any]) -> str:
         f"Labels {summary['label_set']}."
     )
     lines = [counted, summary["protocol"]]
+    if summary.get("spatial"):
+        lines.append(_places(summary["spatial"]))
     if summary.get("detector_peeks"):
         lines.append(PEEKS)
     if summary.get("threshold_verdicts"):

@@ -18,6 +18,7 @@ from anomaly.fanout import FanOut
 from anomaly.storage import open_root
 from anomaly.verbs.look import Look, look
 from anomaly.verbs.score import choose_checkpoint, score_missing
+from anomaly.verbs.spatial import SpatialSummary, evaluate_places
 from anomaly.verbs.stored import sanity_scores, stored_scores
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
@@ -38,6 +39,8 @@ class EvaluateSummary:
     """the detector uses statistics of the very videos that it is judged on"""
     threshold_verdicts: int = 0
     """verdicts on scored video that the thresholds rest on"""
+    places: SpatialSummary | None = None
+    """how well places are found; None: no masks were given"""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
@@ -49,6 +52,7 @@ class EvaluateSummary:
             "videos_without_scores": len(self.unscored),
             "detector_peeks": self.detector_peeks,
             "threshold_verdicts": self.threshold_verdicts,
+            "spatial": None if self.places is None else self.places.to_json(),
         }
 
 
@@ -59,18 +63,20 @@ def evaluate(
     labels: str,
     checkpoint: str = "",
     videos: Sequence[str] = (),
+    masks: str = "",
     seed: int = 0,
     fan_out: FanOut | None = None,
 ) -> EvaluateSummary:
     """Evaluate the scores of a checkpoint on the labelled videos it was not fitted on.
 
-    Stored scores are taken as they are; with `fan_out`, videos without any are scored first.
+    Stored scores are taken as they are; with `fan_out`, videos without any are scored first. With
+    `masks`, a folder that says which pixels are abnormal, places are judged too, from stored features.
 
     Nor on others of their groups. Only a detector whose scope is the batch is judged on the videos that it
     was fitted on: it has no others, learns from no label, and its figures are marked.
 
     Raises:
-        SpecError: a label names an unknown video, or no labelled video has scores.
+        SpecError: a label names an unknown video, no labelled video has scores, or masks do not fit.
     """
     bundle = choose_checkpoint(open_root(root), checkpoint)
     truth = read_labels(Path(labels))
@@ -102,6 +108,7 @@ def evaluate(
         unscored=tuple(uri for uri in labelled if uri not in ledger),
         detector_peeks=detectors().get(bundle.detector).peeks,
         threshold_verdicts=_threshold_verdicts(seen, bundle),
+        places=evaluate_places(seen, bundle, wanted, Path(masks)) if masks else None,
     )
 
 

@@ -31,6 +31,7 @@ from anomaly.scores.verdicts import (
     archives_with_verdicts,
     exported,
     match,
+    parse_verdict,
     parse_verdicts,
     read_verdicts,
 )
@@ -89,20 +90,12 @@ def give_verdict(root: Root, event_id: str, said: Said, note: str = "") -> Verdi
     """Say of one event (its id, or how it begins) what it is; return the verdict.
 
     Raises:
-        SpecError: there is no such event, or several.
+        SpecError: there is no such event, or several; or the note is too long.
     """
     event = find_event(root, event_id)
-    verdict = Verdict(
-        event_id=event["event_id"],
-        archive=event["archive"],
-        camera=event["camera"],
-        video=event["video"],
-        start_seconds=event["start_seconds"],
-        stop_seconds=event["stop_seconds"],
-        verdict=said,
-        note=note,
-        decided_at=datetime.now(UTC),
-    )
+    names = ("event_id", "archive", "camera", "video", "start_seconds", "stop_seconds")
+    given = {"verdict": said, "note": note, "decided_at": datetime.now(UTC)}
+    verdict = parse_verdict({**{name: event[name] for name in names}, **given}, "verdict")
     add_verdicts(root, [verdict])
     return verdict
 

@@ -9,6 +9,7 @@ import click
 
 from anomaly.cli import anomaly
 from anomaly.evaluation.metrics import metrics
+from anomaly.evaluation.table import PLACES
 from anomaly.storage import open_root
 from anomaly.verbs.query import VIEWS, connect
 from flows.settings import PREFIX, Settings
@@ -269,6 +270,8 @@ def _metrics() -> str:
             ("unit", ", ".join(marks)),
         ]
         parts += [f"## {name}", _table((f"`{name}`", ""), rows)]
+    places = [(f"`{name}`", what) for name, what in PLACES.items()]
+    parts += ["## Places, with `--masks`", _table(("figure", "what"), places)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from anomaly.errors import StoreError
 from anomaly.evaluation.spatial import (
     Boxes,
+    PixelTally,
     pixel_auc,
     pixel_level,
     region_detection,
@@ -175,3 +176,35 @@ def test_tracks_hang_together_over_frames():
     assert len(boxes) == 6
     assert sorted(np.bincount(track)[1:].tolist()) == [2, 4]
     assert boxes.corners_K4[0].tolist() == [0, 2, 2, 4]
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_cells_count_as_the_pixels_that_lie_in_them(data) -> None:
+    """A tally of cells equals one of maps in which each pixel has the score of its cell."""
+    generator = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    masks_THW = generator.random((6, 8, 12)) < 0.15
+    masks_THW[:2] = False
+    place_HW = np.kron(np.arange(6).reshape(2, 3), np.ones((4, 4), dtype=np.int64))
+    cells_TP = generator.integers(0, 4, (6, 6)).astype(np.float64)
+    tally = PixelTally()
+    for cells_P, mask_HW in zip(cells_TP, masks_THW, strict=True):
+        tally.add(cells_P, mask_HW, place_HW)
+    maps_THW = np.stack([cells_P[place_HW] for cells_P in cells_TP])
+    assert tally.pixel_auc() == pytest.approx(pixel_auc(maps_THW, masks_THW), abs=1e-12)
+    assert tally.region_overlap() == pytest.approx(
+        region_overlap(maps_THW, masks_THW), abs=1e-12
+    )
+    assert tally.pixel_level() == pytest.approx(pixel_level(maps_THW, masks_THW), abs=1e-12)
+    assert (tally.frames, tally.frames_abnormal) == (6, 4)
+
+
+def test_places_of_which_nothing_is_said_tie_below_all_others() -> None:
+    mask_HW = np.array([[True, False, True, False]])
+    told, silent = PixelTally(), PixelTally()
+    told.add(np.array([5.0, 1.0, 0.0, 0.0]), mask_HW)
+    silent.add(np.array([5.0, 1.0, np.nan, -np.inf]), mask_HW)
+    assert silent.pixel_auc() == told.pixel_auc()
+    nothing = PixelTally()
+    nothing.add(np.full(4, np.nan), mask_HW)
+    assert nothing.pixel_auc() == 0.5

@@ -81,6 +81,8 @@ def test_a_verdict_is_given_by_the_beginning_of_an_event_s_id(settled: House) ->
     given = give_verdict(settled.root, row["event_id"][:8], "false", "the wind")
     assert (given.video, given.archive) == (row["video"], "site")
     assert read_verdicts(settled.root, "site") == {row["event_id"]: given}
+    with pytest.raises(SpecError, match=r"note: .*2000"):
+        give_verdict(settled.root, row["event_id"], "false", "x" * 2001)
 
 
 def test_verdicts_persist_when_another_checkpoint_finds_the_event_at_other_frames(

@@ -1,0 +1,217 @@
+"""Does a checkpoint say where: maps of its cells and boxes of strange places against masks of pixels.
+
+Each pixel has the score of the cell that it lies in; frames between two that were looked at have the map
+of the nearer one. Of a detector of several inputs the first one's cells are judged, which leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly.checkpoints import Checkpoint
+from anomaly.datasets.masks import Masks, masks_of
+from anomaly.errors import SpecError
+from anomaly.evaluation.spatial import Boxes, PixelTally, region_detection, true_regions
+from anomaly.evaluation.table import PLACES
+from anomaly.explain.heat import seen_area
+from anomaly.explain.places import boxes, cell_scores
+from anomaly.features.backbones import backbones
+from anomaly.verbs.bags import open_bag, open_group
+from anomaly.verbs.look import Look
+from anomaly.verbs.score import Scorer
+
+_ROWS = 512
+"""rows whose cells are asked for at once"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpatialSummary:
+    """How well places are found."""
+
+    figures: Mapping[str, float | None]
+    """by the names of `anomaly.evaluation.table.PLACES`"""
+    judged: str
+    """the input whose cells were judged"""
+    videos: int
+    frames: int
+    frames_abnormal: int
+    without_masks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain values."""
+        return {
+            **self.figures,
+            "judged": self.judged,
+            "videos": self.videos,
+            "frames": self.frames,
+            "frames_abnormal": self.frames_abnormal,
+            "videos_without_masks": list(self.without_masks),
+        }
+
+
+def evaluate_places(
+    seen: Look, bundle: Checkpoint, uris: Sequence[str], folder: Path
+) -> SpatialSummary:
+    """Return how well the checkpoint's cells agree with the masks of these videos.
+
+    Raises:
+        SpecError: the detector tells of no places, no video has masks, or they do not fit its frames.
+        StoreError: features of a video are no longer stored.
+    """
+    found = {uri: masks_of(folder, uri) for uri in uris}
+    known = {uri: masks for uri, masks in found.items() if masks is not None}
+    if not known:
+        raise SpecError(
+            f"No masks in {str(folder)!r} for any of {len(uris)} videos, the first is {uris[0]!r}. "
+            "Expected NAME.npy, or a folder NAME or NAME_gt of numbered pictures."
+        )
+    tally, regions = PixelTally(), _Regions()
+    name = ""
+    for uri, masks in known.items():
+        video = _Video(seen, bundle, uri)
+        name = video.input_name
+        n_frames = seen.rows[uri].n_frames
+        if len(masks) != n_frames:
+            raise SpecError(
+                f"{masks.path} holds {len(masks)} masks, the video {uri!r} {n_frames} frames."
+            )
+        _add(video, masks, tally, regions)
+    return SpatialSummary(
+        figures=_figures(tally, regions),
+        judged=name,
+        videos=len(known),
+        frames=tally.frames,
+        frames_abnormal=tally.frames_abnormal,
+        without_masks=tuple(uri for uri in uris if uri not in known),
+    )
+
+
+class _Video:
+    """What a checkpoint says of the places of one video."""
+
+    def __init__(self, seen: Look, bundle: Checkpoint, uri: str) -> None:
+        row = seen.rows[uri]
+        scorer = Scorer(seen.root, bundle, row.camera)
+        content = row.content or ""
+        bag = open_bag(scorer.store, bundle.inputs, uri, row.camera, content)
+        self.input_name, recipe = next(iter(bundle.inputs.items()))
+        self.detector = scorer.detector.judge_of(self.input_name)
+        self.bag = replace(bag, sources={self.input_name: bag.sources[self.input_name]})
+        self.index_T = open_group(scorer.store, recipe, uri, content).index_T()
+        size = int(row.height or 1), int(row.width or 1)
+        backbone = backbones().get(recipe.backbone).build(dict(recipe.parameters))
+        self.area = seen_area(backbone, recipe, size)
+        self.detector_name = bundle.detector
+
+    def maps(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the scores of the cells of each row, NaN where nothing is said."""
+        for first in range(0, self.bag.n_rows, _ROWS):
+            last = min(first + _ROWS, self.bag.n_rows)
+            found_TGG = cell_scores(self.detector, self.bag, first, last)
+            if found_TGG is None:
+                raise SpecError(
+                    f"Detector {self.detector_name!r} tells of no places from {self.input_name!r}: "
+                    "there is nothing to compare with masks. Leave out --masks."
+                )
+            yield from found_TGG
+
+    def frames(self, n_frames: int) -> Iterator[NDArray[np.float64]]:
+        """Yield the map of every frame of the video."""
+        middle_T = (self.index_T[1:] + self.index_T[:-1]) / 2
+        row_F = np.searchsorted(middle_T, np.arange(n_frames)).tolist()
+        maps = self.maps()
+        map_GG, row = next(maps), 0
+        for wanted in row_F:
+            while row < wanted:
+                map_GG, row = next(maps), row + 1
+            yield map_GG
+
+    def places(self, grid: tuple[int, int], size: tuple[int, int]) -> NDArray[np.int64]:
+        """Return the cell of each pixel of a mask; those outside what is seen lie in one more."""
+        lines, columns = grid
+        top, left, bottom, right = self.area
+        line_H = _cells(size[0], top, bottom, lines)
+        column_W = _cells(size[1], left, right, columns)
+        place_HW = line_H[:, None] * columns + column_W
+        outside_HW = (line_H[:, None] < 0) | (column_W < 0)
+        return np.where(outside_HW, lines * columns, place_HW)
+
+
+def _cells(pixels: int, begin: float, end: float, cells: int) -> NDArray[np.int64]:
+    """Return the cell of each line of pixels between the shares `begin` and `end`, -1 outside."""
+    share_N = ((np.arange(pixels) + 0.5) / pixels - begin) / (end - begin)
+    inside_N = (share_N >= 0) & (share_N < 1)
+    return np.where(inside_N, np.floor(share_N * cells), -1).astype(np.int64)
+
+
+class _Regions:
+    """Boxes of all videos one after the other: found ones, and true ones with their tracks."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._tracks = 0
+        self._parts: dict[str, list[NDArray[Any]]] = {
+            "frame_D": [], "corners_D4": [], "score_D": [], "frame_K": [], "corners_K4": [], "track_K": [],
+        }  # fmt: skip
+
+    def add(
+        self, frame: int, detector: Any, map_GG: NDArray[np.float64], size: tuple[int, int]
+    ) -> None:
+        """Add what is strange in a frame of the video that comes next."""
+        found = boxes(map_GG, detector.strange_cell, *size)
+        corners = [[box.left, box.top, box.right - 1, box.bottom - 1] for box in found]
+        self._put("frame_D", np.full(len(found), self.frames + frame, dtype=np.int64))
+        self._put("corners_D4", np.array(corners, dtype=np.float64).reshape(-1, 4))
+        self._put("score_D", np.array([box.score for box in found], dtype=np.float64))
+
+    def finish(self, masks_THW: NDArray[np.bool_]) -> None:
+        """Add what is true of that video."""
+        true, track_K = true_regions(masks_THW)
+        self._put("frame_K", true.frame_K + self.frames)
+        self._put("corners_K4", true.corners_K4)
+        self._put("track_K", track_K + self._tracks)
+        self.frames += len(masks_THW)
+        self._tracks += int(track_K.max(initial=0)) + 1
+
+    def figures(self) -> tuple[float, float]:
+        """Return RBDC and TBDC; NaN without a true region."""
+        whole = {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        if not len(whole["frame_K"]):
+            return float("nan"), float("nan")
+        detected = Boxes(whole["frame_D"], whole["corners_D4"])
+        true = Boxes(whole["frame_K"], whole["corners_K4"])
+        return region_detection(detected, whole["score_D"], true, whole["track_K"], self.frames)
+
+    def _put(self, name: str, part: NDArray[Any]) -> None:
+        self._parts[name].append(part)
+
+
+def _add(video: _Video, masks: Masks, tally: PixelTally, regions: _Regions) -> None:
+    """Add a video's frames to what is counted."""
+    place_HW = None
+    kept = []
+    for frame, (map_GG, mask_HW) in enumerate(
+        zip(video.frames(len(masks)), masks, strict=True)
+    ):
+        if place_HW is None:
+            place_HW = video.places(map_GG.shape, mask_HW.shape)
+        tally.add(np.append(map_GG, np.nan), mask_HW, place_HW)
+        regions.add(frame, video.detector, map_GG, mask_HW.shape)
+        kept.append(mask_HW)
+    regions.finish(np.stack(kept))
+
+
+def _figures(tally: PixelTally, regions: _Regions) -> dict[str, float | None]:
+    level = tally.pixel_level()
+    rbdc, tbdc = regions.figures()
+    values = (*level, tally.pixel_auc(), tally.region_overlap(), rbdc, tbdc)
+    return {
+        name: float(value) if np.isfinite(value) else None
+        for name, value in zip(PLACES, values, strict=True)
+    }
