@@ -4,57 +4,25 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from anomaly import parquet
 from anomaly.catalog import Catalog, CatalogRow, LedgerRow, OutOfDomain, out_of_domain
 from anomaly.checkpoints import load, names
 from anomaly.evaluation.results import RESULTS_KEY
-from anomaly.explain import Explanation, read_explanation
+from anomaly.report.events import UNDATED, ReportedEvent, day_of, ranked_events, reported
 from anomaly.report.learning import LearningCurve, curves_of, warnings_of
 from anomaly.report.machine import Headline, headline
 from anomaly.report.timelines import Timeline, timelines_of
 from anomaly.report.whatif import WhatIf, what_if
-from anomaly.scores.tables import Partition, read_partition
-from anomaly.scores.verdicts import Verdict, verdicts_for
 from anomaly.storage import Root
 
 MOST_DAYS = 62
-"""days that the calendar shows, the newest"""
-UNDATED = "undated"
-_PLAYABLE = {".mp4", ".m4v", ".webm", ".mov"}
-_PLAYABLE_CODECS = {"h264", "vp8", "vp9", "av1"}
-"""what browsers show of whole videos"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportedEvent:
-    """One row of the table of events with the camera-day it stands in."""
-
-    rank: int
-    """1 is the most anomalous"""
-    camera: str
-    date: str
-    """camera-local, `YYYY-MM-DD`, or `undated`"""
-    row: dict[str, Any]
-    """the columns of the events table"""
-    local_start: datetime | None
-    """start in the cameras' time zone; None when the file name does not tell the time"""
-    verdict: Verdict | None = None
-    """what somebody said of it, of this event or of one of other scores at the same place"""
-    explanation: Explanation | None = None
-    original: str = ""
-    """file: URL of the whole video, where it is on this machine and browsers can play it"""
-
-    @property
-    def duration_seconds(self) -> float:
-        """How long the event lasts."""
-        return float(self.row["stop_seconds"] - self.row["start_seconds"])
+"""dates that a report covers, the newest"""
+NEWEST_DAYS = 2
+"""dates whose events are shown before higher ones of older dates: those that a night falls on"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +50,7 @@ class BadFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """Everything that one report shows."""
+    """Everything that one report shows: the newest `MOST_DAYS` dates, and what has none."""
 
     archive: str
     checkpoint: str
@@ -95,9 +63,9 @@ class Contents:
     events: tuple[ReportedEvent, ...]
     """by score, highest first"""
     events_in_all: int
-    """how many there are, shown or not"""
+    """of these dates, shown or not"""
     days: tuple[CameraDay, ...]
-    """by date and camera: the newest `MOST_DAYS` dates, and what has none"""
+    """by date and camera"""
     timelines: tuple[Timeline, ...]
     """of the videos with events shown, by camera and name"""
     what_if: WhatIf | None
@@ -121,7 +89,7 @@ def gather(
     since: str = "",
     max_events: int = 200,
 ) -> Contents:
-    """Return what is known of an archive's scores by one checkpoint.
+    """Return what is known of an archive's scores by one checkpoint, over its newest `MOST_DAYS` dates.
 
     Args:
         root: where the tables lie.
@@ -129,25 +97,21 @@ def gather(
         checkpoint: name of the bundle.
         time_zone: IANA name of the cameras' clock.
         since: first camera-local date, `YYYY-MM-DD`; empty for all. Undated videos always count.
-        max_events: how many of the highest-scoring events are shown.
+        max_events: how many events are shown: those of the newest dates, then those of the others, the
+            highest scores first.
     """
     catalog = Catalog(root, archive)
     rows = catalog.rows()
     ledger = catalog.scored(checkpoint)
-    scored = [row for row in ledger.values() if not row.date < since]
+    dates = _dates(row.date for row in ledger.values() if not row.date < since)
+    covered = {UNDATED, *dates}
+    scored = [row for row in ledger.values() if day_of(row.date) in covered]
     known = checkpoint in names(root)
     recipes = list(load(root, checkpoint).inputs.values()) if known else []
-    eventful = {(row.camera, row.date) for row in scored if row.n_events}
-    found = [
-        (partition, row)
-        for partition in (
-            Partition(archive=archive, checkpoint=checkpoint, camera=camera, date=date)
-            for camera, date in sorted(eventful)
-        )
-        for row in read_partition(root, partition, "events").to_pylist()
-    ]
-    found.sort(key=lambda pair: (-pair[1]["score"], pair[1]["event_id"]))
-    shown = found[:max_events]
+    ranked = ranked_events(root, archive, checkpoint, scored)
+    events = reported(
+        root, ranked, rows, newest=dates[-NEWEST_DAYS:], most=max_events, time_zone=time_zone
+    )
     hours = (
         sum((rows[row.uri].duration_seconds or 0) for row in scored if row.uri in rows) / 3600
     )
@@ -158,10 +122,12 @@ def gather(
         cameras=tuple(sorted({row.camera for row in scored})),
         videos=len(scored),
         hours=hours,
-        events=tuple(_reported(root, shown, rows, time_zone)),
-        events_in_all=len(found),
+        events=tuple(events),
+        events_in_all=len(ranked),
         days=_days(scored),
-        timelines=tuple(timelines_of(root, shown, ledger, recipes)),
+        timelines=tuple(
+            timelines_of(root, [(event.day, event.row) for event in events], ledger, recipes)
+        ),
         what_if=what_if(root, archive, checkpoint, scored),
         out_of_domain=tuple(
             sorted(out_of_domain(rows, scored), key=lambda one: (one.is_over, one.camera))
@@ -173,60 +139,20 @@ def gather(
     )
 
 
-def _reported(
-    root: Root,
-    shown: Sequence[tuple[Partition, dict[str, Any]]],
-    rows: Mapping[str, CatalogRow],
-    time_zone: str,
-) -> Iterator[ReportedEvent]:
-    verdicts = (
-        verdicts_for(root, shown[0][0].archive, [row for _, row in shown]) if shown else {}
-    )
-    for rank, (day, row) in enumerate(shown, 1):
-        yield ReportedEvent(
-            rank=rank,
-            camera=day.camera,
-            date=day_of(day.date),
-            row=row,
-            local_start=_local(row["start_time_utc"], time_zone),
-            verdict=verdicts.get(row["event_id"]),
-            explanation=_explanation(root, day, row),
-            original=_playable(rows.get(row["video"])),
-        )
-
-
-def _explanation(root: Root, day: Partition, row: Mapping[str, Any]) -> Explanation | None:
-    """Return what is said of an event, unless it was said of other scores."""
-    found = read_explanation(root, day.archive, day.checkpoint, row["event_id"])
-    return found if found and found.scores_digest == row["scores_digest"] else None
-
-
-def _playable(row: CatalogRow | None) -> str:
-    """Return the file: URL of a video that a browser can show from this machine, or nothing."""
-    if row is None or row.kind != "file" or row.codec not in _PLAYABLE_CODECS:
-        return ""
-    path = Path(row.location)
-    reachable = path.suffix.lower() in _PLAYABLE and path.is_file()
-    return path.absolute().as_uri() if reachable else ""
-
-
-def day_of(date: str) -> str:
-    """Return the date of a camera-day; those without one are dealt over many parts, and are one here."""
-    return UNDATED if date.startswith(UNDATED) else date
+def _dates(dates: Iterable[str]) -> list[str]:
+    """Return the newest `MOST_DAYS` of the dates, in order."""
+    return sorted({date for date in dates if day_of(date) != UNDATED})[-MOST_DAYS:]
 
 
 def _days(scored: Iterable[LedgerRow]) -> tuple[CameraDay, ...]:
     by_day: dict[tuple[str, str], list[LedgerRow]] = defaultdict(list)
     for row in scored:
         by_day[day_of(row.date), row.camera].append(row)
-    dates = sorted({date for date, _ in by_day} - {UNDATED})
-    shown = {UNDATED, *dates[-MOST_DAYS:]}
     return tuple(
         CameraDay(
             camera=camera, date=date, videos=len(rows), events=sum(row.n_events for row in rows)
         )
         for (date, camera), rows in sorted(by_day.items())
-        if date in shown
     )
 
 
@@ -252,7 +178,3 @@ def _evaluations(root: Root, archive: str, checkpoint: str) -> list[dict[str, An
     data = root.read(RESULTS_KEY)
     rows = [] if data is None else parquet.decoded(data).to_pylist()
     return [row for row in rows if (row["archive"], row["checkpoint"]) == (archive, checkpoint)]
-
-
-def _local(time_utc: datetime | None, time_zone: str) -> datetime | None:
-    return None if time_utc is None else time_utc.astimezone(ZoneInfo(time_zone))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from anomaly.errors import SpecError
 from anomaly.explain import Explanation, Moment
 from anomaly.report import clip_span
-from anomaly.report.contents import Contents, ReportedEvent, day_of, gather
+from anomaly.report.contents import Contents, gather
+from anomaly.report.events import ReportedEvent, day_of
 from anomaly.report.page import assets, embed, fill, island
 from anomaly.report.room import room_of
 from anomaly.report.timelines import Timeline

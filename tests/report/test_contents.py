@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from anomaly.catalog import Catalog, LedgerRow
 from anomaly.explain import publish_explanation
 from anomaly.report.contents import MOST_DAYS, gather
+from anomaly.scores.tables import iterate, merge_events
 from anomaly.storage import open_root
 
 
@@ -61,6 +62,42 @@ def test_videos_without_a_date_are_one_day_and_old_days_are_not_shown(tmp_path: 
     days = gather(root, "site", "knn-1", time_zone="UTC").days
     assert [day.date for day in days] == [*dates[-MOST_DAYS:], "undated"]
     assert (days[-1].videos, days[-1].events) == (2, 2)
+
+
+def test_events_of_the_newest_days_are_shown_before_higher_ones_of_older_days(
+    scanned: Any, tmp_path: Path
+) -> None:
+    root = open_root(str(shutil.copytree(scanned.root.url, tmp_path / "root")))
+    day, table = next(iterate(root, "site & co", "knn-1", "events"))
+    (like,) = table.to_pylist()
+    rows = []
+    for number, date in enumerate(["2026-03-03", "2026-03-04"], 1):
+        row = {
+            **like,
+            "video": f"{date}.mp4",
+            "event_id": f"{number:016x}",
+            "score": 0.1 * number,
+        }
+        merge_events(
+            root,
+            replace(day, date=date),
+            {f"{date}.mp4": table.from_pylist([row], table.schema)},
+        )
+        rows.append(
+            LedgerRow(
+                uri=f"{date}.mp4", content="c", camera=day.camera, date=date, model_digest="m",
+                n_frames=10, n_events=1,
+            )
+        )  # fmt: skip
+    Catalog(root, "site & co").record_scored("knn-1", rows)
+    contents = gather(root, "site & co", "knn-1", time_zone="UTC", max_events=3)
+    assert [(event.rank, event.date) for event in contents.events] == [
+        (1, contents.events[0].date),
+        (4, "2026-03-04"),
+        (5, "2026-03-03"),
+    ]
+    assert contents.events[0].date == "2026-03-02"
+    assert contents.events_in_all == 5
 
 
 def test_an_event_has_its_explanation_as_long_as_its_scores_are_the_same(

@@ -251,6 +251,8 @@ def test_events_are_sorted(page: Any) -> None:
     page.locator("#sort").select_option("time")
     times = [float(value) for value in order("time")]
     assert times == sorted(times)
+    page.locator("#sort").select_option("newest")
+    assert [float(value) for value in order("time")] == times[::-1]
     page.locator("#sort").select_option("duration")
     durations = [float(value) for value in order("duration")]
     assert durations == sorted(durations, reverse=True)

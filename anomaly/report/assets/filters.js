@@ -4,6 +4,7 @@ const filters = { camera: byId("camera"), day: byId("day"), severity: byId("seve
 const orders = {
   rank: (a, b) => a.dataset.rank - b.dataset.rank,
   time: (a, b) => (a.dataset.time || Infinity) - (b.dataset.time || Infinity) || orders.rank(a, b),
+  newest: (a, b) => b.dataset.time - a.dataset.time || orders.rank(a, b),
   camera: (a, b) => a.dataset.camera.localeCompare(b.dataset.camera) || orders.rank(a, b),
   duration: (a, b) => b.dataset.duration - a.dataset.duration,
   verdict: (a, b) => a.dataset.verdict.localeCompare(b.dataset.verdict) || orders.rank(a, b),
