@@ -69,26 +69,33 @@ FROM read_text(coalesce(getvariable('root'), '.') || '/verdicts/*.json');
 -- the latest about this very event, or about half of it at least; or, if it says `real`, of which the event
 -- holds half (the rule of anomaly/scores/verdicts.py)
 CREATE OR REPLACE VIEW current_events AS
-SELECT e.*, v.verdict, v.note
-FROM events AS e
-LEFT JOIN verdicts AS v
-    ON v.archive = e.archive
-    AND (
-        v.event_id = e.event_id
-        OR (
-            v.video = e.video
-            AND least(e.stop_seconds, v.stop_seconds) > greatest(e.start_seconds, v.start_seconds)
-            AND least(e.stop_seconds, v.stop_seconds) - greatest(e.start_seconds, v.start_seconds)
-                >= 0.5 * CASE v.verdict
-                    WHEN 'real' THEN least(e.stop_seconds - e.start_seconds, v.stop_seconds - v.start_seconds)
-                    ELSE e.stop_seconds - e.start_seconds
-                END
-        )
+WITH e AS (
+    SELECT * FROM events
+    WHERE checkpoint = (
+        SELECT content::JSON ->> 'checkpoint'
+        FROM read_text(coalesce(getvariable('root'), '.') || '/checkpoints/current*.json')
     )
-WHERE e.checkpoint = (
-    SELECT content::JSON ->> 'checkpoint'
-    FROM read_text(coalesce(getvariable('root'), '.') || '/checkpoints/current*.json')
+),
+about AS (
+    SELECT e.archive, e.video, e.event_id, v.verdict, v.note, v.decided_at, v.event_id AS given_for
+    FROM e JOIN verdicts AS v ON v.archive = e.archive AND v.event_id = e.event_id
+    UNION ALL
+    SELECT e.archive, e.video, e.event_id, v.verdict, v.note, v.decided_at, v.event_id AS given_for
+    FROM e JOIN verdicts AS v
+        ON v.archive = e.archive
+        AND v.video = e.video
+        AND least(e.stop_seconds, v.stop_seconds) > greatest(e.start_seconds, v.start_seconds)
+        AND least(e.stop_seconds, v.stop_seconds) - greatest(e.start_seconds, v.start_seconds)
+            >= 0.5 * CASE v.verdict
+                WHEN 'real' THEN least(e.stop_seconds - e.start_seconds, v.stop_seconds - v.start_seconds)
+                ELSE e.stop_seconds - e.start_seconds
+            END
 )
-QUALIFY row_number() OVER (
-    PARTITION BY e.archive, e.video, e.event_id ORDER BY v.decided_at DESC NULLS LAST, v.event_id DESC
-) = 1;
+SELECT e.*, counts.verdict, counts.note
+FROM e LEFT JOIN (
+    SELECT * FROM about
+    QUALIFY row_number() OVER (
+        PARTITION BY archive, video, event_id ORDER BY decided_at DESC, given_for DESC
+    ) = 1
+) AS counts
+    ON counts.archive = e.archive AND counts.video = e.video AND counts.event_id = e.event_id;
