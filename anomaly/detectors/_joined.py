@@ -33,8 +33,8 @@ from anomaly.windows.bags import Bag
 Hearing = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """what a part says -> what counts of it, NaN where it is not heard"""
 
-_LEAST_SCALE = 0.25
-"""of a part's tail: a quarter of the standard deviation that `knn` scales features to"""
+_LEAST_SCALE = 0.05
+"""of a part's tail, in units of the standard deviation that `knn` scales features to"""
 
 
 @spec

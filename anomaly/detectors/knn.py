@@ -1,17 +1,17 @@
 """Distance to the nearest remembered normal vector.
 
-Roth et al., "Towards total recall in industrial anomaly detection" (PatchCore, CVPR 2022): a
-memory of normal vectors, thinned by greedy k-centre; the distance to the nearest one is the
-score. Where we depart: vectors are scaled in groups (for the backbone `motion`: change,
-texture, direction), so that a seldom-used direction is not magnified; the place in the picture
-is part of the vector; distances are not reweighted. Training video need not be quite clean: a remembered
+Roth et al., "Towards total recall in industrial anomaly detection" (PatchCore, CVPR 2022): a memory of
+normal vectors, thinned by greedy k-centre; the distance to the nearest one is the score. Where we depart:
+vectors are scaled in groups (for the backbone `motion`: change, texture, direction), so that a seldom-used
+direction is not magnified; the place in the picture is part of the vector; distances are not reweighted,
+but averaged over squares of neighbouring cells. Training video need not be quite clean: a remembered
 vector that no other training video has anything like is doubted, and lies farther away by as much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,12 @@ from anomaly.spec import spec
 from anomaly.training.bank import Witnesses, k_centre, nearest_distance, project
 from anomaly.training.exact import round_for_products
 from anomaly.training.sampling import locations, sample_sides, scored_blocks
+from anomaly.training.squares import best_square
 from anomaly.windows.bags import Bag
 from anomaly.windows.split import leave_out
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Groups = tuple[tuple[int, ...], ...]
 
@@ -56,13 +60,15 @@ class KnnParameters:
     """how much the place in the picture counts; a group of features has variance 1"""
     doubt: Annotated[float, Field(ge=0)] = 1.0
     """how much it counts that no other training video has anything like a remembered vector"""
+    squares: bool = True
+    """cells of a grid count by squares of 2 x 2 of them: what is strange must be strange in a whole one"""
     groups: Groups = ()
     """dimensions that share one scale; empty: three groups for `motion` and for `static`, one
     group for any other backbone"""
 
 
 class Knn(Detector):
-    """Scores a row by its most unfamiliar cell.
+    """Scores a row by its most unfamiliar square of cells.
 
     Its state is `mean_D`, `scale_D`, `bank_KE`: the remembered vectors of D scaled features, and the
     place where there is one; and `doubt_K`, in the same units.
@@ -112,18 +118,21 @@ class Knn(Detector):
 
     @override
     def formula(self, bag: Bag) -> CellFormula:
-        from anomaly.training.formulas import nearest, standardised
+        from anomaly.training import formulas
         from anomaly.training.inputs import Standard
 
-        standard = Standard(self.mean_D, self.scale_D)
-        return CellFormula(
-            lambda values_ND, block: nearest(
-                standardised(values_ND, standard),
-                self.parameters.location_weight * locations(block),
+        own, standard = self.parameters, Standard(self.mean_D, self.scale_D)
+
+        def of_cells(values_ND: Tensor, block: FeatureBlock) -> Tensor:
+            distance_N = formulas.nearest(
+                formulas.standardised(values_ND, standard),
+                own.location_weight * locations(block),
                 self.bank_KE,
                 self.doubt_K,
             )
-        )
+            return formulas.best_square(block, distance_N) if own.squares else distance_N
+
+        return CellFormula(of_cells)
 
     @override
     def embed(self, block: FeatureBlock, *, placed: bool) -> NDArray[np.float32]:
@@ -150,6 +159,8 @@ class Knn(Detector):
         for first_row, block in scored_blocks(bag, self.input, len(self.mean_D)):
             cells_NE = self._embed(block.values_ND, locations(block))
             distance_N = nearest_distance(round_for_products(cells_NE), bank_KE, doubt_K)
+            if self.parameters.squares:
+                distance_N = best_square(block, distance_N)
             yield WindowScores.of_cells(first_row, block, distance_N)
 
     def _embed(self, vectors_ND: FloatArray, places_N2: FloatArray) -> NDArray[np.float32]:

@@ -6,13 +6,16 @@ What is here equals that up to rounding, in float64, and is asked for slopes alo
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from anomaly.features import FeatureBlock
 from anomaly.training.inputs import Standard
 from anomaly.training.mixture import Mixture
 
@@ -80,6 +83,18 @@ def nearest(
         nearest_N = gap_NK.argmin(dim=1)
     squared_N = (vectors_NE - bank[nearest_N]).square().sum(dim=1)
     return root(squared_N + doubt_squared_K[nearest_N])
+
+
+def best_square(block: FeatureBlock, score_N: Tensor) -> Tensor:
+    """Return `squares.best_square` of scores, (N,)."""
+    if block.place_N2 is None or block.grid is None:
+        return score_N
+    shape = len(block), *block.grid
+    place_N = np.ravel_multi_index((block.row_N, *block.place_N2.T), shape)
+    nothing_P = score_N.new_zeros(math.prod(shape))
+    map_P = nothing_P.scatter_reduce(0, torch.from_numpy(place_N), score_N, "amax")
+    square_TRC = functional.avg_pool2d(map_P.reshape(shape), 2, stride=1, padding=1)
+    return functional.max_pool2d(square_TRC, 2, stride=1).flatten()[place_N]
 
 
 def surprise(mixture: Mixture, vectors_ND: Tensor) -> Tensor:

@@ -121,22 +121,26 @@ def test_the_place_counts_in_shares_of_the_longer_side_so_that_grids_may_differ(
         cells_bag(np.zeros((1, 2)), [[2, 4]], (10, 20), "a"),
         cells_bag(np.zeros((1, 2)), [[1, 2]], (5, 10), "b"),
     ]
-    detector = fit(train, {"location_weight": 2.0}, backbone="x")
+    detector = fit(train, {"location_weight": 2.0, "squares": False}, backbone="x")
     (same,) = detector.score(cells_bag(np.zeros((1, 2)), [[4, 8]], (20, 40)))
     (moved,) = detector.score(cells_bag(np.zeros((1, 2)), [[4, 18]], (20, 40)))
     assert same.scores_NL[0, 0] == 0
     assert moved.scores_NL[0, 0] == pytest.approx(2 * 10 / 40)
 
 
-def test_a_row_scores_as_its_most_unfamiliar_cell_and_says_where_it_is():
-    train = [cells_bag(np.zeros((3, 2)), [[0, 0], [1, 1], [2, 2]], (4, 4))]
-    detector = fit(train, {"location_weight": 0}, backbone="x")
-    (found,) = detector.score(cells_bag([[0, 0], [3, 4]], [[0, 0], [3, 3]], (4, 4)))
-    assert found.scores_NL.tolist() == [[5.0]]
+@pytest.mark.parametrize(
+    ("squares", "expected"), [(False, [0, 5, 10, 0]), (True, [0, 3.75, 3.75, 0])]
+)
+def test_a_row_scores_as_its_most_unfamiliar_cells_and_says_where_they_are(squares, expected):
+    train = [cells_bag(np.zeros((3, 2)), [[0, 0], [1, 1], [2, 2]], (5, 5))]
+    detector = fit(train, {"location_weight": 0, "squares": squares}, backbone="x")
+    values, at = [[0, 0], [3, 4], [6, 8], [0, 0]], [[0, 0], [3, 3], [3, 4], [1, 4]]
+    (found,) = detector.score(cells_bag(values, at, (5, 5)))
     rows, places, scores = found.cells
-    assert rows.tolist() == [0, 0]
-    assert places.tolist() == [[0, 0], [3, 3]]
-    assert scores.tolist() == [0, 5]
+    assert rows.tolist() == [0, 0, 0, 0]
+    assert places.tolist() == at
+    assert scores.tolist() == pytest.approx(expected)
+    assert found.scores_NL.tolist() == [[pytest.approx(max(expected))]]
 
 
 def test_the_bank_holds_no_more_than_asked_and_keeps_outliers():
