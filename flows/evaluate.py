@@ -24,6 +24,7 @@ def evaluate(
     root: str = "",
     checkpoint: str = "",
     videos: tuple[str, ...] = (),
+    masks: str = "",
     seed: int = 0,
     after_training: bool = False,
 ) -> State[dict[str, Any]]:
@@ -38,6 +39,7 @@ def evaluate(
         root: folder or s3:// prefix of everything stored; empty: the root of the settings
         checkpoint: name of the checkpoint; empty: the current one
         videos: globs of the videos to evaluate on; empty: all labelled ones
+        masks: folder of masks of abnormal pixels, to judge places too; empty: places are not judged
         seed: seed of the bootstrap
         after_training: nobody asked: without any label file there is nothing to do, and no error
     """
@@ -50,6 +52,7 @@ def evaluate(
         labels=labels_or_set(labels),
         checkpoint=checkpoint,
         videos=videos,
+        masks=masks,
         seed=seed,
         fan_out=engine(),
     ).to_json()
