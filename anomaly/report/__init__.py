@@ -1,7 +1,8 @@
 """ROOM 7: what people look at.
 
-`media` cuts pictures and clips of events while the footage is there, `contents` gathers what a report
-says from the tables, `render` writes it as one HTML file that needs no network.
+`media` cuts pictures and clips of events while the footage is there. `contents` gathers what a report
+says from the tables: `events`, `timelines`, `whatif` (other alarm budgets), `machine` and `room` (for who
+runs it). `render` writes it as one HTML file that needs no network; `assets` make a page of it.
 """
 
 from __future__ import annotations

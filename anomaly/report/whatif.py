@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from anomaly.catalog import LedgerRow
-from anomaly.checkpoints import load, names
+from anomaly.checkpoints import POOLED, load, names
 from anomaly.scores import FrameScores, ScoreSpec
 from anomaly.scores.events import find_events
 from anomaly.scores.stages import ScoreStages
@@ -60,14 +60,15 @@ def what_if(
         root: where tables and models lie.
         archive: name of the archive.
         checkpoint: name of the bundle; None comes back where it is no more.
-        scored: videos that count, of its ledger.
+        scored: videos that count, of its ledger; cameras whose model is no more are left out.
     """
     by_day: dict[tuple[str, str], list[LedgerRow]] = defaultdict(list)
+    bundle = load(root, checkpoint) if checkpoint in names(root) else None
     for row in sorted(scored, key=lambda row: (row.date, row.camera), reverse=True):
-        by_day[row.date, row.camera].append(row)
-    if checkpoint not in names(root) or not by_day:
+        if bundle and {row.camera, POOLED} & set(bundle.models):
+            by_day[row.date, row.camera].append(row)
+    if bundle is None or not by_day:
         return None
-    bundle = load(root, checkpoint)
     spec = from_dict(ScoreSpec, bundle.scores)
     tenths = np.arange(_TENTHS_UP, -_TENTHS_DOWN - 1, -1)
     budgets = spec.alarms_per_camera_day * 10.0 ** (tenths / 10)

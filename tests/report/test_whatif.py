@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from anomaly.catalog import Catalog
+from anomaly.checkpoints import Model, load, save
 from anomaly.report import whatif
 from anomaly.report.whatif import counts_of_events, what_if
 from anomaly.scores import FrameScores, ScoreSpec
 from anomaly.scores.events import find_events
+from anomaly.scores.stages import ScoreStages
+from anomaly.storage import open_root
 
 scores = hnp.arrays(
     np.float64, st.integers(0, 120), elements=st.one_of(st.floats(0, 8), st.just(np.nan))
@@ -57,6 +62,18 @@ def test_only_the_newest_days_are_read_when_there_are_too_many_scores(
     found = what_if(scanned.root, "site & co", "knn-1", scored)
     assert found is not None
     assert [day.camera for day in found.days] == ["loading-dock"]
+
+
+def test_a_camera_whose_model_is_no_more_is_left_out(
+    scanned: Any, stages: ScoreStages, tmp_path: Path
+) -> None:
+    root = open_root(str(tmp_path))
+    bundle = replace(load(scanned.root, "knn-1"), name="one-camera", models={})
+    save(root, bundle, {"entrance": Model({}, stages.state(), {})})
+    scored = Catalog(scanned.root, "site & co").scored("knn-1").values()
+    found = what_if(root, "site & co", "one-camera", scored)
+    assert found is not None
+    assert list(found.thresholds) == [day.camera for day in found.days] == ["entrance"]
 
 
 def test_nothing_is_counted_where_the_checkpoint_is_no_more(scanned: Any) -> None:

@@ -21,7 +21,7 @@ function passes({ dataset }) {
 
 // With more generous budgets than that of the night, events that have no card would come on top.
 function reaches({ event, camera }) {
-  const limits = report.whatIf?.thresholds[camera];
+  const limits = new Map(Object.entries(report.whatIf?.thresholds ?? {})).get(camera);
   return !limits || Number(budget.value) <= report.whatIf.present || report.events[event].score >= limits[budget.value];
 }
 

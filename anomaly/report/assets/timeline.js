@@ -34,6 +34,8 @@ function drawTimeline(box, line, { height, current = null, span = null, at = nul
   const top = 1.25 * Math.max(line.threshold * 1.15, ...line.high.filter((value) => value !== null));
   const head = make("div", { className: "head", hidden: true }), marks = new Map();
   const paper = make("div", { className: "plot-paper" }), readout = make("output", { className: "readout", hidden: true });
+  paper.role = "group";
+  paper.ariaLabel = `score of ${line.video} over time, at most ${Math.max(...line.high.filter((value) => value !== null)).toFixed(1)}, threshold ${line.threshold.toFixed(1)}`;
   box.append(paper);
 
   const shade = (u) => {
