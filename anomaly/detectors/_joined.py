@@ -83,7 +83,7 @@ class Joined(Detector):
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
         for name, part in self._parts.items():
-            own = [_only(bag, name) for bag in bags]
+            own = [bag.only(name) for bag in bags]
             (generator,) = context.generator.spawn(1)
             part.fit(own, validation=(), context=replace(context, generator=generator))
             honest = [_usable_scores(bag, blocks) for bag, blocks in part.left_out(own)]
@@ -96,13 +96,13 @@ class Joined(Detector):
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
-        said = [part.score(_only(bag, name)) for name, part in self._parts.items()]
+        said = [part.score(bag.only(name)) for name, part in self._parts.items()]
         return self._joined(said, bag.n_rows)
 
     @override
     def left_out(self, bags: Sequence[Bag]) -> Iterator[tuple[Bag, Iterator[WindowScores]]]:
         parts = [
-            part.left_out([_only(bag, name) for bag in bags])
+            part.left_out([bag.only(name) for bag in bags])
             for name, part in self._parts.items()
         ]
         for several in zip(*parts, strict=True):
@@ -148,11 +148,6 @@ class Joined(Detector):
         for name, part in self._parts.items():
             part.load_state(_below(state, f"{name}.part."))
             self._rarity[name] = Rarity.from_state(_below(state, f"{name}.level."))
-
-
-def _only(bag: Bag, name: str) -> Bag:
-    """Return the bag with one of its inputs."""
-    return replace(bag, sources={name: bag.sources[name]})
 
 
 def _below(state: Arrays, prefix: str) -> Arrays:

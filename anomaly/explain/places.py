@@ -82,14 +82,17 @@ def located(
 ) -> list[Event]:
     """Return the events with the boxes of their peaks, in pixels of frames of `size` (height, width).
 
-    `index_T` are the source frames of the bag's rows. Events of a detector that tells of no cells stay
+    `index_T` are the source frames of the bag's rows. Of several inputs the one that spoke at the peak
+    tells. Events of a detector that tells of no cells stay
     as they are.
     """
     found = []
     for event in events:
         row = int(np.abs(index_T - event.peak_frame).argmin())
-        maps = cell_scores(detector, bag, row, row + 1) if event.place else None
+        part = event.part or next(iter(detector.inputs))
+        judge = detector.judge_of(part)
+        maps = cell_scores(judge, bag.only(part), row, row + 1) if event.place else None
         if maps is not None:
-            event = replace(event, boxes=boxes(maps[0], detector.strange_cell, *size))  # noqa: PLW2901
+            event = replace(event, boxes=boxes(maps[0], judge.strange_cell, *size))  # noqa: PLW2901
         found.append(event)
     return found

@@ -143,7 +143,7 @@ class Judges:
             event=event,
             part=part,
             detector=self.detector(event["camera"]).judge_of(part),
-            bag=replace(whole, sources={part: whole.sources[part]}),
+            bag=whole.only(part),
             index_T=index_T,
             seconds_T=group.seconds_T(),
             row=int(np.abs(index_T - event["peak_frame"]).argmin()),

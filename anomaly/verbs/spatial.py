@@ -7,7 +7,7 @@ of the nearer one. Of a detector of several inputs the first one's cells are jud
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class _Video:
         bag = open_bag(scorer.store, bundle.inputs, uri, row.camera, content)
         self.input_name, recipe = next(iter(bundle.inputs.items()))
         self.detector = scorer.detector.judge_of(self.input_name)
-        self.bag = replace(bag, sources={self.input_name: bag.sources[self.input_name]})
+        self.bag = bag.only(self.input_name)
         self.index_T = open_group(scorer.store, recipe, uri, content).index_T()
         size = int(row.height or 1), int(row.width or 1)
         backbone = backbones().get(recipe.backbone).build(dict(recipe.parameters))

@@ -203,6 +203,10 @@ class Bag:
             labels_T=None if self.labels_T is None else self.labels_T[start:stop],
         )
 
+    def only(self, input_name: str) -> Bag:
+        """Return the bag with one of its inputs."""
+        return replace(self, sources={input_name: self.sources[input_name]})
+
     def kept(self, room: Room) -> Bag:
         """Return the bag with sources that read what is stored once, as far as the room goes."""
         return replace(
