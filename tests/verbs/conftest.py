@@ -89,13 +89,17 @@ def clips(
 @pytest.fixture
 def house(clips: Sequence[Path], tmp_path: Path) -> House:
     """Two cameras with two videos each, and nothing known of them yet."""
-    folder = tmp_path / "site"
+    return _house(clips, tmp_path)
+
+
+def _house(clips: Sequence[Path], place: Path) -> House:
+    folder = place / "site"
     for clip, uri in zip(
         clips, ("gate/1.mp4", "gate/2.mp4", "hall/1.mp4", "hall/2.mp4"), strict=False
     ):
         (folder / uri).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(clip, folder / uri)
-    return House(ArchiveSpec(root=str(folder)), str(tmp_path / "root"))
+    return House(ArchiveSpec(root=str(folder)), str(place / "root"))
 
 
 @pytest.fixture
@@ -104,3 +108,19 @@ def settled(house: House) -> House:
     house.train()
     house.night()
     return house
+
+
+@pytest.fixture(scope="session")
+def _settled_once(clips: Sequence[Path], tmp_path_factory: pytest.TempPathFactory) -> House:
+    house = _house(clips, tmp_path_factory.mktemp("settled"))
+    house.train()
+    house.night()
+    return house
+
+
+@pytest.fixture
+def copied(_settled_once: House, tmp_path: Path) -> House:
+    """What `settled` is, in a moment: a copy of the root, for tests that leave the archive as it is."""
+    url = tmp_path / "root"
+    shutil.copytree(_settled_once.url, url)
+    return House(_settled_once.archive, str(url))

@@ -27,12 +27,12 @@ ODD = "a fox; 50 % = half # \\ <b>&amp;</b>\n--> next line"
 
 
 @pytest.fixture
-def told(settled: House) -> House:
+def told(copied: House) -> House:
     """Two events in each of four videos, one of them judged, one with a clip."""
-    rows = with_events(settled, [3.0, 400.0], boxes=BOXES)
-    give_verdict(settled.root, rows[0]["event_id"], "real", ODD)
-    settled.root.publish("media/site/c/x-clip.mp4", b"a clip")
-    return settled
+    rows = with_events(copied, [3.0, 400.0], boxes=BOXES)
+    give_verdict(copied.root, rows[0]["event_id"], "real", ODD)
+    copied.root.publish("media/site/c/x-clip.mp4", b"a clip")
+    return copied
 
 
 def exported(house: House, folder: Path, *forms: Any, **more: Any) -> Any:

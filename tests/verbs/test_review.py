@@ -19,21 +19,21 @@ from anomaly.video import ArchiveSpec
 from tests.verbs.conftest import House
 
 
-def test_what_is_wrong_is_told_before_anything_is_served(settled: House) -> None:
+def test_what_is_wrong_is_told_before_anything_is_served(copied: House) -> None:
     with pytest.raises(SpecError, match="Did you mean 'site'"):
-        review(settled.url, ArchiveSpec(root="sit"), ready=print)
+        review(copied.url, ArchiveSpec(root="sit"), ready=print)
     with pytest.raises(SpecError, match="his"):
-        review(settled.url, settled.archive, checkpoint="his", ready=print)
+        review(copied.url, copied.archive, checkpoint="his", ready=print)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SpecError, match=f"Cannot listen on port {port}"):
-            review(settled.url, settled.archive, port=port, ready=print)
+            review(copied.url, copied.archive, port=port, ready=print)
 
 
-def test_ctrl_c_ends_a_review_with_what_it_came_to(settled: House) -> None:
+def test_ctrl_c_ends_a_review_with_what_it_came_to(copied: House) -> None:
     command = [sys.executable, "-c", "from anomaly.cli import main; main()", "review", "site"]
     process = subprocess.Popen(
-        [*command, "--root", settled.url, "--no-open", "--json"],
+        [*command, "--root", copied.url, "--no-open", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -50,52 +50,52 @@ def about(row: dict[str, Any], said: str, minute: int = 0, **more: Any) -> Verdi
 
 
 def test_a_page_s_file_is_taken_in_once_and_comes_out_as_it_went_in(
-    settled: House, tmp_path: Path
+    copied: House, tmp_path: Path
 ) -> None:
-    row = with_events(settled, [1.0])[0]
+    row = with_events(copied, [1.0])[0]
     file = tmp_path / "verdicts.json"
     record = about(row, "real", note="a fox").to_json()
     file.write_text(json.dumps({"archive": "site", "checkpoint": "mine", "verdicts": [record]}))
-    first = import_verdicts(settled.root, file)
-    again = import_verdicts(settled.root, file)
+    first = import_verdicts(copied.root, file)
+    again = import_verdicts(copied.root, file)
     assert (first.verdicts, first.new, again.new) == (1, 1, 0)
     assert first.archives == ("site",)
-    assert export_verdicts(settled.root) == json.loads(file.read_text())
-    assert [one.note for one in list_verdicts(settled.root, "site")] == ["a fox"]
+    assert export_verdicts(copied.root) == json.loads(file.read_text())
+    assert [one.note for one in list_verdicts(copied.root, "site")] == ["a fox"]
 
 
 def test_verdicts_about_another_root_s_archive_are_refused(
-    settled: House, tmp_path: Path
+    copied: House, tmp_path: Path
 ) -> None:
     file = tmp_path / "verdicts.json"
-    record = {**about(with_events(settled, [1.0])[0], "real").to_json(), "archive": "sight"}
+    record = {**about(with_events(copied, [1.0])[0], "real").to_json(), "archive": "sight"}
     file.write_text(json.dumps({"archive": "sight", "verdicts": [record]}))
     with pytest.raises(SpecError, match="Did you mean 'site'"):
-        import_verdicts(settled.root, file)
+        import_verdicts(copied.root, file)
     with pytest.raises(SpecError, match=r"Cannot read verdicts .*nowhere.json"):
-        import_verdicts(settled.root, tmp_path / "nowhere.json")
+        import_verdicts(copied.root, tmp_path / "nowhere.json")
 
 
-def test_a_verdict_is_given_by_the_beginning_of_an_event_s_id(settled: House) -> None:
-    row = with_events(settled, [1.0])[0]
-    given = give_verdict(settled.root, row["event_id"][:8], "false", "the wind")
+def test_a_verdict_is_given_by_the_beginning_of_an_event_s_id(copied: House) -> None:
+    row = with_events(copied, [1.0])[0]
+    given = give_verdict(copied.root, row["event_id"][:8], "false", "the wind")
     assert (given.video, given.archive) == (row["video"], "site")
-    assert read_verdicts(settled.root, "site") == {row["event_id"]: given}
+    assert read_verdicts(copied.root, "site") == {row["event_id"]: given}
     with pytest.raises(SpecError, match=r"note: .*2000"):
-        give_verdict(settled.root, row["event_id"], "false", "x" * 2001)
+        give_verdict(copied.root, row["event_id"], "false", "x" * 2001)
 
 
 def test_verdicts_persist_when_another_checkpoint_finds_the_event_at_other_frames(
-    settled: House,
+    copied: House,
 ) -> None:
-    rows = with_events(settled, [1.0], stop_frame=12, stop_seconds=1.2)
-    add_verdicts(settled.root, [about(row, "false") for row in rows])
+    rows = with_events(copied, [1.0], stop_frame=12, stop_seconds=1.2)
+    add_verdicts(copied.root, [about(row, "false") for row in rows])
     many = ScoreSpec(alarms_per_camera_day=400_000.0, smoothing_seconds=0.05)
     request = TrainRequest(detector="knn", into="other", scores=many)
-    train(settled.url, settled.archive, request, fan_out=one_by_one)
-    settled.score()
-    found = events(settled, "other")
-    said = verdicts_for(settled.root, "site", found)
+    train(copied.url, copied.archive, request, fan_out=one_by_one)
+    copied.score()
+    found = events(copied, "other")
+    said = verdicts_for(copied.root, "site", found)
     assert found
     assert [said[row["event_id"]].verdict for row in found] == ["false"] * len(found)
     assert not {row["event_id"] for row in found} & {row["event_id"] for row in rows}
@@ -104,15 +104,19 @@ def test_verdicts_persist_when_another_checkpoint_finds_the_event_at_other_frame
 FALSE_DAYS = [n * 1e-4 for n in range(1, 7)]
 
 
-@pytest.fixture
-def judged(settled: House) -> House:
+def judge(house: House) -> House:
     """24 false events of 6 rarities, and 8 real ones, all judged; 4.8 s of video."""
-    rows = with_events(settled, [*FALSE_DAYS, 1.0, 2.0])
+    rows = with_events(house, [*FALSE_DAYS, 1.0, 2.0])
     add_verdicts(
-        settled.root,
+        house.root,
         [about(row, "real" if row["one_in_days"] >= 1 else "false") for row in rows],
     )
-    return settled
+    return house
+
+
+@pytest.fixture
+def judged(copied: House) -> House:
+    return judge(copied)
 
 
 def test_a_threshold_is_proposed_with_what_it_rests_on_and_nothing_changes(
@@ -135,8 +139,9 @@ def test_a_threshold_is_proposed_with_what_it_rests_on_and_nothing_changes(
 
 
 def test_the_proposed_threshold_is_set_in_a_new_checkpoint_that_scores_alike(
-    judged: House, clips: Sequence[Path], tmp_path: Path
+    settled: House, clips: Sequence[Path], tmp_path: Path
 ) -> None:
+    judged = judge(settled)
     found = threshold(judged.root, into="quiet")
     assert checkpoints.current(judged.root) == "quiet"
     facts = checkpoints.load(judged.root, "quiet").describe(judged.root)["models"]
@@ -168,7 +173,7 @@ def test_the_proposed_threshold_is_set_in_a_new_checkpoint_that_scores_alike(
 
 
 def test_a_threshold_is_refused_with_too_few_verdicts_or_where_there_is_nothing_to_set(
-    judged: House, settled: House
+    judged: House,
 ) -> None:
     with pytest.raises(SpecError, match="nothing to set"):
         threshold(judged.root, budget=1e6, into="quiet")
@@ -182,96 +187,96 @@ def test_a_threshold_is_refused_with_too_few_verdicts_or_where_there_is_nothing_
 
 
 def test_labels_call_real_abnormal_false_normal_and_ignore_what_is_unsure_or_not_judged(
-    settled: House, tmp_path: Path
+    copied: House, tmp_path: Path
 ) -> None:
-    rows = with_events(settled, [1.0] * 8)
+    rows = with_events(copied, [1.0] * 8)
     first = [row for row in rows if row["video"] == "gate/1.mp4"]
     said = {0: "real", 2: "false", 4: "unsure"}  # 6 and 7 are not judged, nor 1, 3, 5
-    add_verdicts(settled.root, [about(first[n], what) for n, what in said.items()])
+    add_verdicts(copied.root, [about(first[n], what) for n, what in said.items()])
     out = tmp_path / "labels.csv"
-    summary = write_verdict_labels(settled.root, out)
+    summary = write_verdict_labels(copied.root, out)
     truth = read_labels(out).videos
     assert list(truth) == ["gate/1.mp4"]
     assert truth["gate/1.mp4"].labels_T.tolist() == [1, -1, 0, -1, -1, -1, -1, -1, 0, 0, 0, 0]
     assert summary.stretches == {"real": 1, "false": 1, "unsure": 1, "none": 5}
-    write_verdict_labels(settled.root, out, judged_only=True)
+    write_verdict_labels(copied.root, out, judged_only=True)
     only = read_labels(out).videos["gate/1.mp4"].labels_T.tolist()
     assert only == [1, -1, 0, *[-1] * 9]
 
 
 def test_labels_follow_the_latest_word_on_a_stretch_whichever_checkpoint_found_it(
-    settled: House, tmp_path: Path
+    copied: House, tmp_path: Path
 ) -> None:
-    rows = with_events(settled, [1.0])
+    rows = with_events(copied, [1.0])
     row = rows[0]
     earlier = {**row, "event_id": "f" * 16, "start_seconds": 0.0, "stop_seconds": 0.3}
-    add_verdicts(settled.root, [about(earlier, "false"), about(row, "real", minute=1)])
+    add_verdicts(copied.root, [about(earlier, "false"), about(row, "real", minute=1)])
     out = tmp_path / "labels.csv"
-    write_verdict_labels(settled.root, out)
+    write_verdict_labels(copied.root, out)
     labels_T = read_labels(out).videos[row["video"]].labels_T.tolist()
     assert labels_T == [1, 1, 1, *[0] * 9]  # what is real makes all of the stretch real
 
 
 def test_labels_made_of_verdicts_can_be_trained_and_evaluated_on(
-    settled: House, tmp_path: Path
+    copied: House, tmp_path: Path
 ) -> None:
-    rows = with_events(settled, [1.0] * 2)
+    rows = with_events(copied, [1.0] * 2)
     add_verdicts(
-        settled.root,
+        copied.root,
         [about(row, "real" if row["start_frame"] else "false") for row in rows],
     )
     out = tmp_path / "labels.csv"
-    write_verdict_labels(settled.root, out)
+    write_verdict_labels(copied.root, out)
     request = TrainRequest(
         detector="gaussian", labels=str(out), videos=("gate/*",), into="taught"
     )
-    train(settled.url, settled.archive, request, fan_out=one_by_one)
-    settled.score()
-    found = evaluate(settled.url, settled.archive, labels=str(out), checkpoint="taught")
+    train(copied.url, copied.archive, request, fan_out=one_by_one)
+    copied.score()
+    found = evaluate(copied.url, copied.archive, labels=str(out), checkpoint="taught")
     assert found.evaluation.frames == 24
 
 
 def test_videos_with_verdicts_that_nobody_has_scored_are_named(
-    settled: House, tmp_path: Path
+    copied: House, tmp_path: Path
 ) -> None:
-    row = with_events(settled, [1.0])[0]
+    row = with_events(copied, [1.0])[0]
     gone = {**row, "event_id": "e" * 16, "video": "gate/gone.mp4"}
-    add_verdicts(settled.root, [about(gone, "real")])
+    add_verdicts(copied.root, [about(gone, "real")])
     with pytest.raises(SpecError, match="has scores of none of them"):
-        write_verdict_labels(settled.root, tmp_path / "labels.csv")
-    add_verdicts(settled.root, [about(row, "real")])
-    summary = write_verdict_labels(settled.root, tmp_path / "labels.csv")
+        write_verdict_labels(copied.root, tmp_path / "labels.csv")
+    add_verdicts(copied.root, [about(row, "real")])
+    summary = write_verdict_labels(copied.root, tmp_path / "labels.csv")
     assert summary.left_out == ("gate/gone.mp4",)
 
 
-def test_without_verdicts_every_use_of_them_says_so(settled: House, tmp_path: Path) -> None:
+def test_without_verdicts_every_use_of_them_says_so(copied: House, tmp_path: Path) -> None:
     for use in (
-        lambda: threshold(settled.root),
-        lambda: write_verdict_labels(settled.root, tmp_path / "labels.csv"),
-        lambda: export_verdicts(settled.root),
+        lambda: threshold(copied.root),
+        lambda: write_verdict_labels(copied.root, tmp_path / "labels.csv"),
+        lambda: export_verdicts(copied.root),
     ):
         with pytest.raises(SpecError, match="Found none yet"):
             use()
     with pytest.raises(SpecError, match="Did you mean 'site'"):
-        export_verdicts(settled.root, "sit")
+        export_verdicts(copied.root, "sit")
 
 
 def test_the_command_line_gives_lists_and_exports_verdicts(
-    settled: House, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    copied: House, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def said(*words: str) -> str:
         capsys.readouterr()
-        assert run(["verdicts", *words, "--root", settled.url]) == 0
+        assert run(["verdicts", *words, "--root", copied.url]) == 0
         return capsys.readouterr().out
 
-    event = with_events(settled, [1.0])[0]["event_id"]
+    event = with_events(copied, [1.0])[0]["event_id"]
     assert "verdict: false" in said("give", event, "false", "--note", "the wind")
     assert "the wind" in said("list")
     file = tmp_path / "mine.json"
     file.write_text(said("export"))
-    settled.root.delete("verdicts")
+    copied.root.delete("verdicts")
     assert json.loads(said("import", str(file), "--json"))["new"] == 1
     assert json.loads(said("list", "--json"))["verdicts"][0]["event_id"] == event
     assert "real" not in said("labels", "--out", str(tmp_path / "labels.csv"))
-    assert run(["verdicts", "threshold", "--root", settled.url]) == 2
+    assert run(["verdicts", "threshold", "--root", copied.url]) == 2
     assert "expected 20 at least" in capsys.readouterr().err
