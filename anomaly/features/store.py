@@ -597,6 +597,7 @@ def _row_bytes(rows: NDArray[Any]) -> int:
 
 def _facts(report: DecodeReport) -> dict[str, Any]:
     video = report.video
+    height, width = video.shown_size
     return {
         "n_frames": report.n_frames,
         "n_damaged": report.n_damaged,
@@ -604,8 +605,8 @@ def _facts(report: DecodeReport) -> dict[str, Any]:
         "decoder": report.decoder,
         "restarts": report.restarts,
         "rate": None if video.rate is None else float(video.rate),
-        "height": video.height,
-        "width": video.width,
+        "height": height,
+        "width": width,
         "codec": video.codec,
     }
 

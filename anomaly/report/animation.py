@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import SpecError, StoreError
+from anomaly.report.media import with_boxes
 from anomaly.scores.events import Box
 from anomaly.video.encode import write_video
 
@@ -70,13 +71,8 @@ def composed(
     now_seconds: float,
 ) -> Picture:  # fmt: skip
     """Return the picture with its boxes, which are in pixels of `source_size`, above the course."""
-    shown = picture_HWC.copy()
-    scale = np.array(shown.shape[:2]) / source_size
-    for box in boxes:
-        top, bottom = (round(line * scale[0]) for line in (box.top, box.bottom))
-        left, right = (round(column * scale[1]) for column in (box.left, box.right))
-        for color, thickness in ((_DARK, 3), (_AMBER, 1)):
-            cv2.rectangle(shown, (left, top), (right - 1, bottom - 1), color, thickness)
+    corners = [(box.left, box.top, box.right, box.bottom) for box in boxes]
+    shown = with_boxes(picture_HWC, corners, source_size)
     return np.concatenate([shown, course.strip(now_seconds, shown.shape[1])])
 
 

@@ -33,6 +33,7 @@ _SMALL_HEIGHT_PIXELS = 120
 _JPEG_QUALITY = 72
 _CLIP_CRF = 27
 _AMBER = (255, 176, 32)
+_DARK = (20, 20, 20)
 
 
 def cut_events(
@@ -57,8 +58,9 @@ def cut_events(
         with local_copy(file) as (path, found), DecodeProcess() as process:
             if found != content:
                 raise VideoError("changing", f"{file.uri} changed since it was scored.")
+            size = process.probe(path, file.kind).shown_size
             made = process.decode(
-                path, file.kind, _CLIP_PIXELS, lambda stream: _cut_all(stream, missing)
+                path, file.kind, _CLIP_PIXELS, lambda stream: _cut_all(stream, missing, size)
             )
     for key, data in made.items():
         root.publish(key, data)
@@ -90,14 +92,16 @@ def _keys(file: VideoFile, content: str, event: Event) -> dict[str, str]:
 
 
 def _cut_all(
-    stream: Iterable[FrameBatch], wanted: Sequence[tuple[Event, dict[str, str]]]
+    stream: Iterable[FrameBatch],
+    wanted: Sequence[tuple[Event, dict[str, str]]],
+    size: tuple[int, int],
 ) -> dict[str, bytes]:
     """Show every frame to the cuts that wait for it; return finished files by key.
 
     A cut is encoded and let go as soon as it has all its frames: however many events a video has,
     only those under way are in memory.
     """
-    cuts = [_Cut(event=event, keys=names) for event, names in wanted]
+    cuts = [_Cut(event=event, keys=names, size=size) for event, names in wanted]
     cuts.sort(key=lambda cut: cut.begins_seconds)
     made: dict[str, bytes] = {}
     for batch in stream:
@@ -122,6 +126,8 @@ class _Cut:
 
     event: Event
     keys: dict[str, str]
+    size: tuple[int, int]
+    """of the video's frames: height, width"""
     pictures: dict[str, Picture] = field(default_factory=dict)
     clip: list[Picture] = field(default_factory=list)
     latest: Picture | None = None
@@ -176,26 +182,40 @@ class _Cut:
             picture = self.pictures.get(name, self.latest)
             is_peak = name == "picture_peak"
             made[self.keys[name]] = _jpeg(
-                _with_place(picture, self.event) if is_peak else _small(picture)
+                _with_places(picture, self.event, self.size) if is_peak else _small(picture)
             )
         made[self.keys["clip"]] = _mp4(self.clip or [self.latest])
         return made
 
 
-def _with_place(picture: Picture, event: Event) -> Picture:
-    """Return the picture with a box around the most anomalous cell, if the event knows one.
-
-    Cells of motion features reach half a cell into their neighbours: so does the box.
-    """
+def _with_places(picture: Picture, event: Event, size: tuple[int, int]) -> Picture:
+    """Return the picture with a box around each strange place, or the strangest cell, if any is known."""
+    if event.boxes:
+        corners = [(box.left, box.top, box.right, box.bottom) for box in event.boxes]
+        return with_boxes(picture, corners, size)
     if event.place is None or event.grid is None:
         return picture
-    size = np.array(picture.shape[:2]) / event.grid
-    low = np.maximum((np.array(event.place) - 0.5) * size, 1)
-    high = np.minimum((np.array(event.place) + 1.5) * size, np.array(picture.shape[:2]) - 2)
-    corners = [tuple(int(value) for value in corner[::-1]) for corner in (low, high)]
+    row, column = event.place
+    # Cells reach half a cell into their neighbours, and so does the box.
+    corners = [(column - 0.5, row - 0.5, column + 1.5, row + 1.5)]
+    return with_boxes(picture, corners, event.grid)
+
+
+def with_boxes(
+    picture: Picture,
+    corners: Sequence[tuple[float, float, float, float]],
+    size: tuple[int, int],
+) -> Picture:
+    """Return the picture with boxes drawn: left, top, right, bottom where it is `size` high and wide."""
     marked = picture.copy()
-    for color, thickness in (((20, 20, 20), 3), (_AMBER, 1)):
-        cv2.rectangle(marked, corners[0], corners[1], color, thickness, cv2.LINE_AA)
+    high, wide = picture.shape[:2]
+    scale = np.array([wide / size[1], high / size[0]] * 2)
+    for box in corners:
+        left, top, right, bottom = np.rint(np.array(box) * scale).astype(int).tolist()
+        first = max(left, 1), max(top, 1)
+        last = min(right, wide - 1) - 1, min(bottom, high - 1) - 1
+        for color, thickness in ((_DARK, 3), (_AMBER, 1)):
+            cv2.rectangle(marked, first, last, color, thickness, cv2.LINE_AA)
     return marked
 
 

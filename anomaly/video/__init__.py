@@ -75,9 +75,16 @@ class Video:
     rate: Fraction | None
     height: int
     width: int
+    """of the stored picture"""
     codec: str
     rotation: int
     """degrees clockwise that a player turns the picture: 0, 90, 180 or 270"""
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Height and width of the picture that a player shows."""
+        stored = self.height, self.width
+        return stored[::-1] if self.rotation % 180 else stored
 
 
 @spec

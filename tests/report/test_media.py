@@ -15,10 +15,11 @@ from PIL import Image
 from anomaly.errors import VideoError
 from anomaly.report import clip_span
 from anomaly.report.media import cut_events
-from anomaly.scores.events import Event
+from anomaly.scores.events import Box, Event
 from anomaly.storage import open_root
 from anomaly.video import VideoFile
 from anomaly.video.content import content_of
+from anomaly.video.decode import DecodeProcess
 from anomaly.video.encode import write_video
 
 RATE = 10
@@ -128,6 +129,21 @@ def test_the_place_of_the_peak_is_marked_on_its_picture_alone(tmp_path: Path) ->
     assert middle == pytest.approx((2.5 / 6, 3.5 / 10), abs=0.03)
     start = picture(root.read(one.picture_start or "")).astype(int)
     assert not ((start[..., 0] - start[..., 2]) > 60).any()
+
+
+def test_strange_places_are_marked_whole_where_they_are_known(tmp_path: Path) -> None:
+    file = grey_video(tmp_path / "v.mp4")
+    root = open_root(str(tmp_path / "root"))
+    with DecodeProcess() as process:
+        height, width = process.probe(tmp_path / "v.mp4").shown_size
+    box = Box(left=width // 4, top=height // 4, right=width // 2, bottom=height, score=1.0)
+    found = event(30, 60, 40, place=(2, 3), grid=(6, 10), boxes=(box,))
+    (one,) = cut_events(root, file, content_of(tmp_path / "v.mp4", "file"), [found])
+    peak = picture(root.read(one.picture_peak or "")).astype(int)
+    rows, columns = np.nonzero((peak[..., 0] - peak[..., 2]) > 90)
+    high, wide = peak.shape[:2]
+    seen = [columns.min() / wide, rows.min() / high, columns.max() / wide, rows.max() / high]
+    assert seen == pytest.approx([0.25, 0.25, 0.5, 1.0], abs=0.03)
 
 
 def test_cutting_again_gives_the_same_bytes_and_does_not_touch_what_is_there(

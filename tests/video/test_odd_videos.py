@@ -186,6 +186,7 @@ def test_pictures_are_turned_as_a_player_turns_them(
     name: str, degrees: int, height: int, width: int, shared_data: Path, process: DecodeProcess
 ) -> None:
     path = shared_data / "odd_videos" / name
-    assert process.probe(path).rotation == degrees
+    facts = process.probe(path)
+    assert (facts.rotation, facts.shown_size) == (degrees, (height, width))
     batch = next(iter(process.frames(path, "file", PixelSpec(color="gray"))))
     assert batch.pixels_BHWC.shape[1:] == (height, width, 1)
