@@ -197,8 +197,8 @@ def _with_places(picture: Picture, event: Event, size: tuple[int, int]) -> Pictu
         return picture
     row, column = event.place
     # Cells reach half a cell into their neighbours, and so does the box.
-    corners = [(column - 0.5, row - 0.5, column + 1.5, row + 1.5)]
-    return with_boxes(picture, corners, event.grid)
+    cell = (column - 0.5, row - 0.5, column + 1.5, row + 1.5)
+    return with_boxes(picture, [cell], event.grid)
 
 
 def with_boxes(
