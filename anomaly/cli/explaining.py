@@ -47,5 +47,5 @@ def similar(root: str, *, event: str, k: int, out: str, as_json: bool) -> None:
     """Find what is most like EVENT in the whole archive: exact, over all stored features."""
     from anomaly.verbs.similar import similar as run
 
-    summary = run(open_root(root), event, k=k, out=out).to_json()
-    screen.show(summary, as_json=as_json)
+    found = run(open_root(root), event, k=k, out=out)
+    screen.show(found.to_json() if as_json else found.in_words(), as_json=as_json)

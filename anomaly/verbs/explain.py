@@ -115,11 +115,11 @@ def in_words(explanation: Explanation) -> dict[str, Any]:
         "pictures": [one.picture for one in said.heats if one.picture],
         "when": _main_span(said.strip) if said.strip else "not known",
         "parts": {part.name: f"{part.share:.0%} of its rows" for part in said.parts},
-        "nearest normal moments": [_told(one) for one in said.normals],
+        "nearest normal moments": [told(one) for one in said.normals],
         "training videos searched": f"{said.searched:.0%}",
-        "similar events": [_told(one) for one in said.similar],
+        "similar events": [told(one) for one in said.similar],
         "distances": said.unit,
-        "note": said.note,
+        **({"note": said.note} if said.note else {}),
     }
 
 
@@ -140,7 +140,8 @@ def _main_span(strip: Strip) -> str:
     return f"half of the score comes from {first:.1f} to {last:.1f} s ({strip.method})"
 
 
-def _told(moment: Moment) -> str:
+def told(moment: Moment) -> str:
+    """Return a moment in words: where, how far, and which event it is in."""
     event = f", event {moment.event_id}" if moment.event_id else ""
     return f"{moment.video} at {moment.seconds:.1f} s, distance {moment.distance:.3g}{event}"
 

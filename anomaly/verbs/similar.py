@@ -19,6 +19,7 @@ from anomaly.storage import Root
 from anomaly.verbs.bags import open_bag
 from anomaly.verbs.drawing import PICTURE
 from anomaly.verbs.events import find_event
+from anomaly.verbs.explain import told
 from anomaly.verbs.judge import Event, Judges, Peak, Shown, moment_of
 from anomaly.video.decode import DecodeProcess
 
@@ -42,6 +43,15 @@ class SimilarSummary:
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
         return to_dict(self)
+
+    def in_words(self) -> dict[str, Any]:
+        """Return what people read of it."""
+        return {
+            "event": self.event_id,
+            "compared": f"features {self.part} of {self.searched} videos; {self.passed_over} have none",
+            "most like it": [told(one) for one in self.moments],
+            "distances": self.unit,
+        }
 
 
 def similar(root: Root, event_id: str, *, k: int = 10, out: str = "") -> SimilarSummary:
