@@ -89,6 +89,14 @@ def test_two_hundred_events_stay_under_ten_megabytes(scanned: Any, tmp_path: Pat
     assert b"Shown are 200 of 253 events" in page
 
 
+def test_the_page_carries_the_licence_of_what_it_is_drawn_with(report: Path) -> None:
+    text = report.read_text()
+    version = re.search(r"Plots: uPlot ([\d.]+\d)", text)
+    assert version is not None
+    assert f"uPlot (v{version[1]}) */" in text
+    assert "The MIT License (MIT)" in text
+
+
 def test_a_root_without_scores_gives_a_page_that_says_so(tmp_path: Path) -> None:
     root = open_root(str(tmp_path))
     init_catalog(root)
