@@ -8,13 +8,16 @@ function sorts once, so time is that of sorting what was detected.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import StoreError
+from anomaly.evaluation.curves import LEVELS
 from anomaly.shapes import BoolArray, FloatArray, IntArray, expect
 
 COVER = 0.4
@@ -28,6 +31,7 @@ MOST_FALSE = 0.3
 
 _PAIRS = 4_000_000  # pairs of boxes compared at once
 Numbers = NDArray[np.float64]
+Amounts = NDArray[np.floating[Any]] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 
 
 class Curve(NamedTuple):
@@ -56,15 +60,62 @@ class Curve(NamedTuple):
         return float(self.false_P[after - 1] + share * step)
 
 
-def curve(score_M: FloatArray, found_M: FloatArray, false_M: FloatArray) -> Curve:
-    """Return the curve of items: each adds to one side, or both, once the threshold falls to its score."""
-    order = np.argsort(-score_M, kind="stable")
-    last = np.append(np.diff(score_M[order]) != 0, True)[: len(order)]
-    false_P, found_P = (
-        np.append(0.0, np.cumsum(added_M[order], dtype=np.float64)[last])
-        for added_M in (false_M, found_M)
-    )
-    return Curve(false_P, found_P)
+class Sweep:
+    """What a falling threshold comes upon, sorted and summed up once; a video may count many times.
+
+    Each item adds to what is found, or is reported in vain, or both, once the threshold falls to its
+    score; equal scores count together.
+    """
+
+    def __init__(
+        self,
+        score_M: FloatArray,
+        found_M: Amounts,
+        false_M: Amounts,
+        video_M: IntArray,
+        found_V: Amounts,
+        false_V: Amounts,
+    ) -> None:
+        """Take items, the video that each is of, and for each video what there is in all."""
+        self._found_V = np.asarray(found_V, dtype=np.float64)
+        self._false_V = np.asarray(false_V, dtype=np.float64)
+        _, level_M = np.unique(-score_M, return_inverse=True)
+        self._sum_up(level_M, video_M, found_M, false_M)
+
+    def _sum_up(
+        self, level_M: IntArray, video_M: IntArray, found_M: Amounts, false_M: Amounts
+    ) -> None:
+        key_K, item_M = np.unique(level_M * len(self._found_V) + video_M, return_inverse=True)
+        self._found_K, self._false_K = (
+            np.bincount(item_M, added_M, minlength=len(key_K)) for added_M in (found_M, false_M)
+        )
+        self._level_K, self._video_K = np.divmod(key_K, len(self._found_V))
+        self._last_K = np.append(np.diff(self._level_K) != 0, True)[: len(key_K)]
+
+    def rounded(self) -> Sweep:
+        """Return the same with at most `LEVELS` scores, each for as many of them: for many resamples."""
+        n_levels = int(self._level_K.max(initial=-1)) + 1
+        if n_levels <= LEVELS:
+            return self
+        coarse = copy(self)
+        level_K = self._level_K * LEVELS // n_levels
+        coarse._sum_up(level_K, self._video_K, self._found_K, self._false_K)  # noqa: SLF001 - its own kind
+        return coarse
+
+    def read(self, value: Callable[[Curve], float], weight_V: IntArray | None = None) -> float:
+        """Return a value of the curve, video v counted `weight_V[v]` times; NaN where one side is empty."""
+        weight = (
+            np.ones(len(self._found_V)) if weight_V is None else weight_V.astype(np.float64)
+        )
+        found, false = float(weight @ self._found_V), float(weight @ self._false_V)
+        if not found or not false:
+            return float("nan")
+        weight_K = weight[self._video_K]
+        false_P, found_P = (
+            np.append(0.0, np.cumsum(weight_K * added_K)[self._last_K]) / whole
+            for added_K, whole in ((self._false_K, false), (self._found_K, found))
+        )
+        return value(Curve(false_P, found_P))
 
 
 @dataclass(frozen=True)
@@ -108,20 +159,51 @@ def region_detection(
     Raises:
         StoreError: there is no true box, or counts do not fit.
     """
+    video_F = np.zeros(n_frames, dtype=np.int64)
+    regions, tracks = region_sweeps(detected, score_D, true, track_K, video_F)
+    return Regions(regions.read(Curve.area), tracks.read(Curve.area))
+
+
+def region_sweeps(
+    detected: Boxes, score_D: FloatArray, true: Boxes, track_K: IntArray, video_F: IntArray
+) -> tuple[Sweep, Sweep]:
+    """Return what RBDC and TBDC are areas of; `video_F` says which video each frame is of.
+
+    Raises:
+        StoreError: there is no true box, or counts do not fit.
+    """
     expect("scores", np.asarray(score_D), "D", D=len(detected))
     expect("tracks", np.asarray(track_K), "K", K=len(true))
     if not len(true):
         raise StoreError("Found no true box: regions of normal video alone cannot be judged.")
     found_K, useful_D = _matched(detected, np.asarray(score_D, dtype=np.float64), true)
-    false_F = np.asarray(score_D, dtype=np.float64)[~useful_D]
-    tracks_found = _found_tracks(found_K, track_K)
-    areas = []
-    for found in (found_K, tracks_found):
-        seen = found[np.isfinite(found)]
-        score_M = np.concatenate([seen, false_F])
-        is_true_M = np.arange(len(score_M)) < len(seen)
-        areas.append(curve(score_M, is_true_M / len(found), ~is_true_M / n_frames).area())
-    return Regions(*areas)
+    vain_D = ~useful_D
+    _, first_S = np.unique(track_K, return_index=True)
+    video_K = video_F[true.frame_K]
+    in_vain = np.asarray(score_D, dtype=np.float64)[vain_D], video_F[detected.frame_K[vain_D]]
+    frames_V = np.bincount(video_F)
+    return (
+        _sweep_of_regions(found_K, video_K, *in_vain, frames_V),
+        _sweep_of_regions(
+            _found_tracks(found_K, track_K), video_K[first_S], *in_vain, frames_V
+        ),
+    )
+
+
+def _sweep_of_regions(
+    found_S: Numbers, video_S: IntArray, false_F: Numbers, video_F: IntArray, frames_V: IntArray
+) -> Sweep:
+    """Return the sweep of true things, found at a score or never (-inf), and of false regions a frame."""
+    seen_S = np.isfinite(found_S)
+    is_true_M = np.arange(seen_S.sum() + len(false_F)) < seen_S.sum()
+    return Sweep(
+        np.concatenate([found_S[seen_S], false_F]),
+        is_true_M,
+        ~is_true_M,
+        np.concatenate([video_S[seen_S], video_F]),
+        np.bincount(video_S, minlength=len(frames_V)),
+        frames_V,
+    )
 
 
 def _matched(detected: Boxes, score_D: Numbers, true: Boxes) -> tuple[Numbers, BoolArray]:
@@ -182,12 +264,16 @@ class PixelTally:
         self._true_M: list[Numbers] = []
         self._false_M: list[Numbers] = []
         self._region_M: list[Numbers] = []
-        self._regions = 0
-        self._found: list[float] = []
-        self._vain: list[float] = []
+        self._regions_F: list[int] = []
+        self._video_F: list[int] = []
+        self._told_F: list[float] = []
 
     def add(
-        self, score_P: FloatArray, mask_HW: BoolArray, place_HW: IntArray | None = None
+        self,
+        score_P: FloatArray,
+        mask_HW: BoolArray,
+        place_HW: IntArray | None = None,
+        video: int = 0,
     ) -> None:
         """Add one frame.
 
@@ -195,6 +281,7 @@ class PixelTally:
             score_P: scores of its places; -inf (nothing is said of it) or NaN is below all others.
             mask_HW: what is abnormal.
             place_HW: the place that each pixel lies in; every pixel is one, line after line, without.
+            video: number of the video that the frame is of, from 0.
         """
         from scipy import ndimage
 
@@ -205,72 +292,76 @@ class PixelTally:
         region_HW, count = ndimage.label(mask_HW, structure=np.ones((3, 3)))
         region_N = region_HW.ravel()[true_N]
         weight_N = 1 / np.bincount(region_N)[region_N] if count else np.zeros(0)
-        n_places = len(told_P)
         inside_N = place_N[true_N]
-        true_P = np.bincount(inside_N, minlength=n_places)
-        self._score_M.append(told_P)
-        self._true_M.append(true_P.astype(np.float64))
-        self._false_M.append(
-            np.bincount(place_N, minlength=n_places).astype(np.float64) - true_P
+        all_P, true_P, found_P = (
+            np.bincount(place, weight, minlength=len(told_P)).astype(np.float64)
+            for place, weight in ((place_N, None), (inside_N, None), (inside_N, weight_N))
         )
-        found_P = np.bincount(inside_N, weight_N, minlength=n_places)
-        self._region_M.append(found_P.astype(np.float64))
-        self._regions += count
-        if count:
-            needed = max(1, int(np.ceil(COVER * len(inside_N) - 1e-9)))
-            rank = len(inside_N) - needed
-            self._found.append(float(np.partition(told_P[inside_N], rank)[rank]))
-        else:
-            self._vain.append(float(told_P[np.unique(place_N)].max()))
+        self._score_M.append(told_P)
+        self._true_M.append(true_P)
+        self._false_M.append(all_P - true_P)
+        self._region_M.append(found_P)
+        self._regions_F.append(count)
+        self._video_F.append(video)
+        self._told_F.append(_told(told_P, inside_N if count else np.unique(place_N), count))
 
     @property
     def frames(self) -> int:
         """How many frames were added."""
-        return len(self._score_M)
+        return len(self._video_F)
 
     @property
     def frames_abnormal(self) -> int:
         """In how many of them something is."""
-        return len(self._found)
+        return sum(count > 0 for count in self._regions_F)
 
-    def pixel_level(self) -> PixelLevel:
-        """Return how well frames are found by maps that must cover 40 % of their true pixels.
+    def pixel_level(self) -> Sweep:
+        """Return what tells how well frames are found by maps that must cover 40 % of their true pixels.
 
         A normal frame is reported in vain as soon as one pixel is. Painting whole frames is not punished:
-        see `pixel_auc` and `region_overlap` beside it. NaN where there are no frames of both kinds.
+        see `pixels` and `regions` beside it.
         """
-        found, false = len(self._found), len(self._vain)
-        if not found or not false:
-            return PixelLevel(np.nan, np.nan, np.nan)
-        score_M = _finite(np.array([*self._found, *self._vain]))
-        is_true_M = np.arange(found + false) < found
-        drawn = curve(score_M, is_true_M / found, ~is_true_M / false)
-        wrong = drawn.equal_error()
-        return PixelLevel(drawn.area(), wrong, 1 - wrong)
-
-    def pixel_auc(self) -> float:
-        """Return the area under the ROC curve of all pixels together; NaN without pixels of both kinds."""
-        score_M, true_M, false_M = self._gathered(self._true_M)
-        if not true_M.any() or not false_M.any():
-            return float("nan")
-        return curve(score_M, true_M / true_M.sum(), false_M / false_M.sum()).area()
-
-    def region_overlap(self) -> float:
-        """Return PRO: the mean share of a true region that is found, up to 30 % of normal pixels reported.
-
-        A region is a connected part of a frame's mask; small ones count as much as large ones.
-        """
-        score_M, found_M, false_M = self._gathered(self._region_M)
-        if not self._regions or not false_M.any():
-            return float("nan")
-        return curve(score_M, found_M / self._regions, false_M / false_M.sum()).area(MOST_FALSE)
-
-    def _gathered(self, found_M: list[Numbers]) -> tuple[Numbers, Numbers, Numbers]:
-        none = np.zeros(0)
-        scores, found, false = (
-            np.concatenate([none, *parts]) for parts in (self._score_M, found_M, self._false_M)
+        found_F = np.array(self._regions_F) > 0
+        video_F = np.array(self._video_F)
+        totals = (
+            np.bincount(video_F, weight_F, minlength=self._videos)
+            for weight_F in (found_F, ~found_F)
         )
-        return _finite(scores), found, false
+        return Sweep(_finite(np.array(self._told_F)), found_F, ~found_F, video_F, *totals)
+
+    def pixels(self) -> Sweep:
+        """Return what tells true pixels from all others."""
+        return self._sweep(self._true_M, self._totals(self._true_M))
+
+    def regions(self) -> Sweep:
+        """Return what tells which share of each true region is found; small ones count as much as large.
+
+        A region is a connected part of a frame's mask.
+        """
+        counts_V = np.bincount(self._video_F, self._regions_F, minlength=self._videos)
+        return self._sweep(self._region_M, counts_V)
+
+    @property
+    def _videos(self) -> int:
+        return max(self._video_F) + 1
+
+    def _totals(self, parts: list[Numbers]) -> Numbers:
+        sums_F = np.array([part.sum() for part in parts])
+        return np.bincount(self._video_F, sums_F, minlength=self._videos).astype(np.float64)
+
+    def _sweep(self, found: list[Numbers], found_V: Amounts) -> Sweep:
+        video_M = np.repeat(self._video_F, [len(part) for part in self._score_M])
+        score_M, found_M, false_M = map(np.concatenate, (self._score_M, found, self._false_M))
+        false_V = self._totals(self._false_M)
+        return Sweep(_finite(score_M), found_M, false_M, video_M, found_V, false_V)
+
+
+def _told(told_P: Numbers, place_N: IntArray, regions: int) -> float:
+    """Return the score at which a frame is reported: 40 % of its true pixels, or any of a normal one."""
+    if not regions:
+        return float(told_P[place_N].max())
+    rank = len(place_N) - max(1, int(np.ceil(COVER * len(place_N) - 1e-9)))
+    return float(np.partition(told_P[place_N], rank)[rank])
 
 
 def _finite(score_M: Numbers) -> Numbers:
@@ -279,19 +370,26 @@ def _finite(score_M: Numbers) -> Numbers:
     return np.where(told_M, score_M, score_M[told_M].min(initial=0.0) - 1)
 
 
+def region_overlap_of(found: Curve) -> float:
+    """Return PRO: the mean share of true regions found, up to 30 % of normal pixels reported."""
+    return found.area(MOST_FALSE)
+
+
 def pixel_level(maps_THW: FloatArray, masks_THW: BoolArray) -> PixelLevel:
-    """Return what `PixelTally.pixel_level` gives of these frames."""
-    return _tally(maps_THW, masks_THW).pixel_level()
+    """Return UCSD's figures of these frames (`PixelTally.pixel_level`); NaN without both kinds of them."""
+    sweep = _tally(maps_THW, masks_THW).pixel_level()
+    wrong = sweep.read(Curve.equal_error)
+    return PixelLevel(sweep.read(Curve.area), wrong, 1 - wrong)
 
 
 def pixel_auc(maps_THW: FloatArray, masks_THW: BoolArray) -> float:
-    """Return what `PixelTally.pixel_auc` gives of these frames."""
-    return _tally(maps_THW, masks_THW).pixel_auc()
+    """Return the area under the ROC curve of all pixels together; NaN without pixels of both kinds."""
+    return _tally(maps_THW, masks_THW).pixels().read(Curve.area)
 
 
 def region_overlap(maps_THW: FloatArray, masks_THW: BoolArray) -> float:
-    """Return what `PixelTally.region_overlap` gives of these frames."""
-    return _tally(maps_THW, masks_THW).region_overlap()
+    """Return PRO (`region_overlap_of`) of these frames; NaN without pixels of both kinds."""
+    return _tally(maps_THW, masks_THW).regions().read(region_overlap_of)
 
 
 def _tally(maps_THW: FloatArray, masks_THW: BoolArray) -> PixelTally:

@@ -75,11 +75,17 @@ def _number(value: float | None) -> str:
 
 
 def _places(spatial: Mapping[str, Any]) -> str:
-    figures = ", ".join(f"{name} {_number(spatial[name])}" for name in PLACES)
-    return (
-        f"Places, from {spatial['judged']}: {figures}; {spatial['frames']} frames of {spatial['videos']} "
-        f"videos have masks, {spatial['frames_abnormal']} of them not empty."
+    """Return the figures of places as aligned lines, what was counted below."""
+    lines = [f"Places, from {spatial['judged']}:"]
+    for name, meaning in PLACES.items():
+        around = spatial[f"{name}_interval"]
+        shown = f"{around[0]:.3f} to {around[1]:.3f}" if around else "-"
+        lines.append(f"{name:<28}{_number(spatial[name])}  {shown:<14}  {meaning}")
+    counted = (
+        f"{spatial['frames']} frames of {spatial['videos']} videos have masks, "
+        f"{spatial['frames_abnormal']} of them not empty."
     )
+    return "\n".join([*lines, counted])
 
 
 def _counts(summary: Mapping[str, Any]) -> str:

@@ -108,8 +108,14 @@ def evaluate(
         unscored=tuple(uri for uri in labelled if uri not in ledger),
         detector_peeks=detectors().get(bundle.detector).peeks,
         threshold_verdicts=_threshold_verdicts(seen, bundle),
-        places=evaluate_places(seen, bundle, wanted, Path(masks)) if masks else None,
+        places=_places(seen, bundle, wanted, masks, seed),
     )
+
+
+def _places(
+    seen: Look, bundle: Checkpoint, uris: Sequence[str], masks: str, seed: int
+) -> SpatialSummary | None:
+    return evaluate_places(seen, bundle, uris, Path(masks), seed=seed) if masks else None
 
 
 def _threshold_verdicts(seen: Look, bundle: Checkpoint) -> int:

@@ -6,7 +6,7 @@ of the nearer one. Of a detector of several inputs the first one's cells are jud
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from anomaly.checkpoints import Checkpoint
 from anomaly.datasets.masks import Masks, masks_of
 from anomaly.errors import SpecError
-from anomaly.evaluation.spatial import Boxes, PixelTally, region_detection, true_regions
+from anomaly.evaluation.bootstrap import Interval, draw, percentiles
+from anomaly.evaluation.spatial import (
+    Boxes,
+    Curve,
+    PixelTally,
+    Sweep,
+    region_overlap_of,
+    region_sweeps,
+    true_regions,
+)
 from anomaly.evaluation.table import PLACES
 from anomaly.explain.heat import seen_area
 from anomaly.explain.places import boxes, cell_scores
@@ -36,6 +45,8 @@ class SpatialSummary:
 
     figures: Mapping[str, float | None]
     """by the names of `anomaly.evaluation.table.PLACES`"""
+    intervals: Mapping[str, Interval | None]
+    """95 %, of the same, over videos"""
     judged: str
     """the input whose cells were judged"""
     videos: int
@@ -45,8 +56,12 @@ class SpatialSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
+        around = {
+            f"{name}_interval": found and list(found) for name, found in self.intervals.items()
+        }
         return {
             **self.figures,
+            **around,
             "judged": self.judged,
             "videos": self.videos,
             "frames": self.frames,
@@ -56,7 +71,7 @@ class SpatialSummary:
 
 
 def evaluate_places(
-    seen: Look, bundle: Checkpoint, uris: Sequence[str], folder: Path
+    seen: Look, bundle: Checkpoint, uris: Sequence[str], folder: Path, *, seed: int = 0
 ) -> SpatialSummary:
     """Return how well the checkpoint's cells agree with the masks of these videos.
 
@@ -73,7 +88,7 @@ def evaluate_places(
         )
     tally, regions = PixelTally(), _Regions()
     name = ""
-    for uri, masks in known.items():
+    for number, (uri, masks) in enumerate(known.items()):
         video = _Video(seen, bundle, uri)
         name = video.input_name
         n_frames = seen.rows[uri].n_frames
@@ -81,9 +96,11 @@ def evaluate_places(
             raise SpecError(
                 f"{masks.path} holds {len(masks)} masks, the video {uri!r} {n_frames} frames."
             )
-        _add(video, masks, tally, regions)
+        _add(number, video, masks, tally, regions)
+    figures, intervals = _figures(tally, regions, len(known), seed)
     return SpatialSummary(
-        figures=_figures(tally, regions),
+        figures=figures,
+        intervals=intervals,
         judged=name,
         videos=len(known),
         frames=tally.frames,
@@ -158,6 +175,7 @@ class _Regions:
         self._tracks = 0
         self._parts: dict[str, list[NDArray[Any]]] = {
             "frame_D": [], "corners_D4": [], "score_D": [], "frame_K": [], "corners_K4": [], "track_K": [],
+            "video_F": [],
         }  # fmt: skip
 
     def add(
@@ -176,23 +194,29 @@ class _Regions:
         self._put("frame_K", true.frame_K + self.frames)
         self._put("corners_K4", true.corners_K4)
         self._put("track_K", track_K + self._tracks)
+        number = len(self._parts["video_F"])
+        self._put("video_F", np.full(len(masks_THW), number, dtype=np.int64))
         self.frames += len(masks_THW)
         self._tracks += int(track_K.max(initial=0)) + 1
 
-    def figures(self) -> tuple[float, float]:
-        """Return RBDC and TBDC; NaN without a true region."""
+    def sweeps(self) -> tuple[Sweep, Sweep] | None:
+        """Return what RBDC and TBDC are read off; None without a true region."""
         whole = {name: np.concatenate(parts) for name, parts in self._parts.items()}
         if not len(whole["frame_K"]):
-            return float("nan"), float("nan")
+            return None
         detected = Boxes(whole["frame_D"], whole["corners_D4"])
         true = Boxes(whole["frame_K"], whole["corners_K4"])
-        return region_detection(detected, whole["score_D"], true, whole["track_K"], self.frames)
+        return region_sweeps(
+            detected, whole["score_D"], true, whole["track_K"], whole["video_F"]
+        )
 
     def _put(self, name: str, part: NDArray[Any]) -> None:
         self._parts[name].append(part)
 
 
-def _add(video: _Video, masks: Masks, tally: PixelTally, regions: _Regions) -> None:
+def _add(
+    number: int, video: _Video, masks: Masks, tally: PixelTally, regions: _Regions
+) -> None:
     """Add a video's frames to what is counted."""
     place_HW = None
     kept = []
@@ -201,17 +225,34 @@ def _add(video: _Video, masks: Masks, tally: PixelTally, regions: _Regions) -> N
     ):
         if place_HW is None:
             place_HW = video.places(map_GG.shape, mask_HW.shape)
-        tally.add(np.append(map_GG, np.nan), mask_HW, place_HW)
+        tally.add(np.append(map_GG, np.nan), mask_HW, place_HW, number)
         regions.add(frame, video.detector, map_GG, mask_HW.shape)
         kept.append(mask_HW)
     regions.finish(np.stack(kept))
 
 
-def _figures(tally: PixelTally, regions: _Regions) -> dict[str, float | None]:
-    level = tally.pixel_level()
-    rbdc, tbdc = regions.figures()
-    values = (*level, tally.pixel_auc(), tally.region_overlap(), rbdc, tbdc)
-    return {
-        name: float(value) if np.isfinite(value) else None
-        for name, value in zip(PLACES, values, strict=True)
+def _figures(
+    tally: PixelTally, regions: _Regions, n_videos: int, seed: int
+) -> tuple[dict[str, float | None], dict[str, Interval | None]]:
+    """Return each figure and its interval over videos, by name."""
+    level, sweeps = tally.pixel_level(), regions.sweeps()
+    readings: dict[str, tuple[Sweep, Callable[[Curve], float]]] = {
+        "pixel_level_auc": (level, Curve.area),
+        "pixel_level_eer": (level, Curve.equal_error),
+        "pixel_level_detection_rate": (level, lambda found: 1 - found.equal_error()),
+        "pixel_auc": (tally.pixels(), Curve.area),
+        "region_overlap": (tally.regions(), region_overlap_of),
     }
+    if sweeps is not None:
+        readings |= {"rbdc": (sweeps[0], Curve.area), "tbdc": (sweeps[1], Curve.area)}
+    weights_RV = draw(n_videos, np.random.default_rng(seed))
+    figures: dict[str, float | None] = dict.fromkeys(PLACES)
+    intervals: dict[str, Interval | None] = dict.fromkeys(PLACES)
+    for name, (sweep, value) in readings.items():
+        found = sweep.read(value)
+        figures[name] = found if np.isfinite(found) else None
+        if n_videos > 1 and np.isfinite(found):
+            coarse = sweep.rounded()
+            drawn = [coarse.read(value, weight_V) for weight_V in weights_RV]
+            intervals[name] = percentiles(np.array(drawn))
+    return figures, intervals

@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 from anomaly.errors import StoreError
 from anomaly.evaluation.spatial import (
     Boxes,
+    Curve,
     PixelTally,
+    Sweep,
     pixel_auc,
     pixel_level,
     region_detection,
     region_overlap,
+    region_overlap_of,
+    region_sweeps,
     true_regions,
 )
 
@@ -191,11 +195,12 @@ def test_cells_count_as_the_pixels_that_lie_in_them(data) -> None:
     for cells_P, mask_HW in zip(cells_TP, masks_THW, strict=True):
         tally.add(cells_P, mask_HW, place_HW)
     maps_THW = np.stack([cells_P[place_HW] for cells_P in cells_TP])
-    assert tally.pixel_auc() == pytest.approx(pixel_auc(maps_THW, masks_THW), abs=1e-12)
-    assert tally.region_overlap() == pytest.approx(
-        region_overlap(maps_THW, masks_THW), abs=1e-12
-    )
-    assert tally.pixel_level() == pytest.approx(pixel_level(maps_THW, masks_THW), abs=1e-12)
+    for figure, of_maps in (
+        (tally.pixels().read(Curve.area), pixel_auc(maps_THW, masks_THW)),
+        (tally.regions().read(region_overlap_of), region_overlap(maps_THW, masks_THW)),
+        (tally.pixel_level().read(Curve.area), pixel_level(maps_THW, masks_THW).auc),
+    ):
+        assert figure == pytest.approx(of_maps, abs=1e-12)
     assert (tally.frames, tally.frames_abnormal) == (6, 4)
 
 
@@ -204,7 +209,54 @@ def test_places_of_which_nothing_is_said_tie_below_all_others() -> None:
     told, silent = PixelTally(), PixelTally()
     told.add(np.array([5.0, 1.0, 0.0, 0.0]), mask_HW)
     silent.add(np.array([5.0, 1.0, np.nan, -np.inf]), mask_HW)
-    assert silent.pixel_auc() == told.pixel_auc()
+    assert silent.pixels().read(Curve.area) == told.pixels().read(Curve.area)
     nothing = PixelTally()
     nothing.add(np.full(4, np.nan), mask_HW)
-    assert nothing.pixel_auc() == 0.5
+    assert nothing.pixels().read(Curve.area) == 0.5
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6))
+def test_a_video_that_counts_twice_counts_as_two(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    frames = [(generator.integers(0, 5, 12), generator.random((3, 4)) < 0.3) for _ in range(8)]
+    weighed, written_out = PixelTally(), PixelTally()
+    weight_V = generator.multinomial(4, [0.25] * 4)
+    for number, (score_P, mask_HW) in enumerate(frames):
+        weighed.add(score_P, mask_HW, video=number // 2)
+        for _ in range(weight_V[number // 2]):
+            written_out.add(score_P, mask_HW)
+    for sweep, other, value in (
+        (weighed.pixels(), written_out.pixels(), Curve.area),
+        (weighed.regions(), written_out.regions(), region_overlap_of),
+        (weighed.pixel_level(), written_out.pixel_level(), Curve.equal_error),
+    ):
+        assert sweep.read(value, weight_V) == pytest.approx(
+            other.read(value), abs=1e-12, nan_ok=True
+        )
+
+
+def test_regions_and_tracks_of_a_video_that_counts_twice_count_as_two() -> None:
+    corners_24 = np.array([[0.0, 0, 9, 9], [20, 20, 29, 29]])
+    true = Boxes(np.array([0, 2]), corners_24)  # frame 0 of video 0, frame 0 of video 1
+    detected = Boxes(
+        np.array([0, 2, 3]), np.array([[0.0, 0, 9, 9], [0, 0, 9, 9], [5, 5, 6, 6]])
+    )
+    score_D, track_K, video_F = np.array([3.0, 2, 1]), np.array([0, 1]), np.array([0, 0, 1, 1])
+    regions, tracks = region_sweeps(detected, score_D, true, track_K, video_F)
+    assert regions.read(Curve.area) == tracks.read(Curve.area) == 0.5
+    assert regions.read(Curve.area, np.array([2, 0])) == 1.0
+    assert tracks.read(Curve.area, np.array([0, 2])) == 0.0
+
+
+def test_rounded_scores_change_figures_in_the_fourth_digit_at_most() -> None:
+    generator = np.random.default_rng(2)
+    true_M = generator.random(50_000) < 0.1
+    score_M = generator.normal(size=50_000) + true_M
+    video_M = generator.integers(0, 5, 50_000)
+    totals = (np.bincount(video_M, side_M) for side_M in (true_M, ~true_M))
+    sweep = Sweep(score_M, true_M, ~true_M, video_M, *totals)
+    weight_V = np.array([2, 0, 1, 1, 1])
+    for value in (Curve.area, Curve.equal_error, region_overlap_of):
+        exact, rounded = (one.read(value, weight_V) for one in (sweep, sweep.rounded()))
+        assert rounded == pytest.approx(exact, abs=2e-4)
