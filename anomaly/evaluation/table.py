@@ -26,7 +26,7 @@ PEEKS = (
 def to_markdown(summary: Mapping[str, Any]) -> str:
     """Return the figures of an evaluation's JSON as a Markdown table, what was counted below."""
     header = ["metric", "value", "95 % interval", "convention"]
-    rows = [header, ["---", "---:", "---", "---"], *_figures(summary), *_sanity(summary)]
+    rows = [header, ["---", "---:", "---", "---"], *_rows(summary)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"{table}\n\n{_counts(summary)}\n"
 
@@ -35,8 +35,7 @@ def to_text(summary: Mapping[str, Any]) -> str:
     """Return the same as aligned columns for a terminal."""
     rows = [
         ["metric", "value", "95 % interval", "convention"],
-        *_figures(summary),
-        *_sanity(summary),
+        *_rows(summary),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
@@ -48,13 +47,19 @@ def to_text(summary: Mapping[str, Any]) -> str:
     return "\n".join([*(line.rstrip() for line in lines), "", _counts(summary)])
 
 
-def _figures(summary: Mapping[str, Any]) -> list[list[str]]:
+def _rows(summary: Mapping[str, Any]) -> list[list[str]]:
+    frames = {name: metrics().get(name).meaning for name in metrics().names()}
+    places = summary.get("spatial") or {}
+    return [*_figures(summary, frames), *_figures(places, PLACES), *_sanity(summary)]
+
+
+def _figures(summary: Mapping[str, Any], meanings: Mapping[str, str]) -> list[list[str]]:
     rows = []
-    for name in metrics().names():
+    for name, meaning in meanings.items():
         if name in summary:
             around = summary.get(f"{name}_interval")
             shown = f"{around[0]:.3f} to {around[1]:.3f}" if around else "-"
-            rows.append([name, _number(summary[name]), shown, metrics().get(name).meaning])
+            rows.append([name, _number(summary[name]), shown, meaning])
     return rows
 
 
@@ -74,20 +79,6 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _places(spatial: Mapping[str, Any]) -> str:
-    """Return the figures of places as aligned lines, what was counted below."""
-    lines = [f"Places, from {spatial['judged']}:"]
-    for name, meaning in PLACES.items():
-        around = spatial[f"{name}_interval"]
-        shown = f"{around[0]:.3f} to {around[1]:.3f}" if around else "-"
-        lines.append(f"{name:<28}{_number(spatial[name])}  {shown:<14}  {meaning}")
-    counted = (
-        f"{spatial['frames']} frames of {spatial['videos']} videos have masks, "
-        f"{spatial['frames_abnormal']} of them not empty."
-    )
-    return "\n".join([*lines, counted])
-
-
 def _counts(summary: Mapping[str, Any]) -> str:
     counted = (
         f"{summary['frames']} frames of {summary['videos']} videos count; "
@@ -96,8 +87,11 @@ def _counts(summary: Mapping[str, Any]) -> str:
         f"Labels {summary['label_set']}."
     )
     lines = [counted, summary["protocol"]]
-    if summary.get("spatial"):
-        lines.append(_places(summary["spatial"]))
+    if places := summary.get("spatial"):
+        lines.append(
+            f"Places are the cells of {places['judged']}; {places['frames']} frames of {places['videos']} "
+            f"videos have masks, {places['frames_abnormal']} of them not empty."
+        )
     if summary.get("detector_peeks"):
         lines.append(PEEKS)
     if summary.get("threshold_verdicts"):
