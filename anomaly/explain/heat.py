@@ -23,8 +23,8 @@ from anomaly.windows.bags import Bag
 
 MOST_PLACES = 64
 """rows, and columns, of a map that is kept; finer ones are averaged"""
-_LOWEST_OF_ERRORS = 0.5
-"""quantile of the errors of pixels from which on they are drawn"""
+_LOWEST_OF_MAPS = 0.5
+"""quantile of a map from which on it is drawn: it has some warmth everywhere"""
 _LOWEST_OF_CELLS = 0.3
 """share of the highest cell from which on cells are drawn"""
 
@@ -148,11 +148,8 @@ def shown_range(maps: Sequence[HeatMap]) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
     high = float(values.max())
-    low = {
-        "grad-cam++": 0.0,
-        "errors": float(np.quantile(values, _LOWEST_OF_ERRORS)),
-        "cells": _LOWEST_OF_CELLS * high,
-    }[maps[0].method]
+    of_cells = maps[0].method == "cells"
+    low = _LOWEST_OF_CELLS * high if of_cells else float(np.quantile(values, _LOWEST_OF_MAPS))
     return low, high if high > low else low + 1.0
 
 

@@ -215,3 +215,43 @@ def test_tokens_and_channels_last_are_maps_too(model, arguments, speaks):
     assert found.maps.ndim == 4
     assert found.maps.shape[2] == found.maps.shape[3]
     assert bool(found.slopes.any()) is speaks
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("photo", "box"), [("owl", (0.0, 0.3, 0.8, 0.7)), ("hot_dog", (0.15, 0.15, 0.65, 0.95))]
+)
+def test_the_map_of_what_a_photo_shows_lies_on_it(shared_data, photo, box):
+    """The class that the network sees, of corners, middle and mirror images together; box by eye."""
+    import av
+
+    from anomaly.explain.heat import _merged
+
+    weights = shared_data / "weights"
+    grey = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    network = backbones().get("timm_frames").build(
+        {
+            "model": "mobilenetv2_100",
+            "weights": str(weights / "mobilenetv2_100.safetensors"),
+            "layer": "logits",
+            "crops": "ten",
+            "model_args": {"pad_type": "same", "pretrained_cfg_overlay": grey},
+        }
+    )  # fmt: skip
+    with av.open(str(weights / "photos" / f"{photo}.jpg")) as container:
+        frame = next(container.decode(video=0))
+    height, width = network.pixels.output_size(frame.height, frame.width)
+    pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    crops = network.crops(pixels[None])
+    with torch.inference_mode():
+        seen = int(network.describer(torch.from_numpy(crops)).mean(0).argmax())
+    slope = np.zeros((10, 1000), np.float32)
+    slope[:, seen] = 1
+    heat = map_slopes(network.describer, crops, slope).heat_BGG()
+    merged = _merged(heat, network.squares(height, width), height, width)
+    rows, columns = np.indices(merged.shape) + 0.5
+    hot = merged >= np.quantile(merged, 0.9)
+    middle = rows[hot].mean() / merged.shape[0], columns[hot].mean() / merged.shape[1]
+    assert box[0] < middle[0] < box[2]
+    assert box[1] < middle[1] < box[3]
+    assert merged[hot].mean() > 2 * np.median(merged)

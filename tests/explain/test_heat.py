@@ -155,9 +155,11 @@ def test_maps_of_one_event_share_one_scale_and_unknown_places_stay_empty():
     weak, strong = np.full((2, 2), 1.0), np.array([[4.0, np.nan], [0.0, 2.0]])
     maps = [HeatMap("grad-cam++", weak), HeatMap("grad-cam++", strong)]
     low, high = shown_range(maps)
-    assert (low, high) == (0.0, 4.0)
-    np.testing.assert_allclose(shown_GG(maps[0], low, high), 0.25)
-    np.testing.assert_allclose(shown_GG(maps[1], low, high), [[1, 0], [0, 0.5]])
+    assert (low, high) == (1.0, 4.0)  # from the middle of all places on
+    np.testing.assert_allclose(shown_GG(maps[0], low, high), 0)
+    np.testing.assert_allclose(shown_GG(maps[1], low, high), [[1, 0], [0, 1 / 3]])
+    cells = [HeatMap("cells", strong)]
+    assert shown_range(cells) == pytest.approx((1.2, 4.0))
     assert maps[1].to_rows() == ((4.0, None), (0.0, 2.0))
     nothing = HeatMap("cells", np.full((2, 2), np.nan))
     assert not shown_GG(nothing, *shown_range([nothing])).any()
