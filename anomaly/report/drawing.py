@@ -1,8 +1,10 @@
-"""Curves as inline SVG, drawn here: a line for each checkpoint, a band where its resamples run."""
+"""Inline SVG, drawn here: curves with bands where their resamples run, networks layer by layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -11,6 +13,27 @@ from anomaly.evaluation.compare import Band
 
 _SIZE = 400
 _PAD = 46
+_WIDTH, _MIDDLE, _LINE = 640, 330, 22
+_WIDEST = 240
+"""of a bar in a diagram"""
+_LAYERS = 120
+"""most that are drawn of one network"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnLayer:
+    """One layer of a network (`training.layers.Layer`)."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    """of what it gives for one item"""
+    parameters: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers it gives for one item."""
+        return math.prod(self.shape)
 
 
 def chart(bands: Mapping[str, Band], *, x: str, y: str, diagonal: bool = False) -> Markup:
@@ -38,6 +61,42 @@ def chart(bands: Mapping[str, Band], *, x: str, y: str, diagonal: bool = False) 
         outline = _path(np.append(x_G, x_G[::-1]), np.append(high_G, low_G[::-1]))
         parts.append(f'<path class="band series-{number}" d="{outline}Z"/>')
         parts.append(f'<path class="curve series-{number}" d="{_path(x_G, y_G)}"/>')
+    return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - numbers, and escaped above
+
+
+def diagram(layers: Sequence[DrawnLayer]) -> Markup:
+    """Return a network as a column of bars, as wide as the logarithm of what a layer gives.
+
+    Layers without numbers of their own that change no shape (activations) are left out.
+    """
+    shown = [
+        layer
+        for number, layer in enumerate(layers)
+        if layer.parameters or number == 0 or layer.shape != layers[number - 1].shape
+    ]
+    widest = math.log1p(max((layer.size for layer in shown), default=1))
+    left_out = max(0, len(shown) - _LAYERS)
+    height = _LINE * (min(len(shown), _LAYERS) + bool(left_out))
+    name = f"network of {len(layers)} layers"
+    parts = [
+        f'<svg class="network" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{name}">'
+    ]
+    for number, layer in enumerate(shown[:_LAYERS]):
+        top = number * _LINE
+        wide = max(3.0, _WIDEST * math.log1p(layer.size) / widest)
+        learns = "learns" if layer.parameters else "plain"
+        place = f'x="{_MIDDLE - wide / 2:.1f}" y="{top + 3}" width="{wide:.1f}"'
+        shape = " \u00d7 ".join(map(str, layer.shape))
+        count = f"{layer.parameters:,}" if layer.parameters else ""
+        parts += [
+            f"<g><title>{escape(layer.name)}</title>",
+            f'<rect class="{learns}" {place} height="{_LINE - 6}" rx="3"/>',
+            f'<text x="0" y="{top + 15}">{escape(layer.kind)}</text>',
+            f'<text class="shape" x="{_MIDDLE}" y="{top + 15}" text-anchor="middle">{shape}</text>',
+            f'<text x="{_WIDTH}" y="{top + 15}" text-anchor="end">{count}</text></g>',
+        ]
+    if left_out:
+        parts.append(f'<text x="0" y="{height - 7}">and {left_out} more</text>')
     return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - numbers, and escaped above
 
 

@@ -9,6 +9,7 @@ from anomaly.checkpoints import load, names
 from anomaly.detectors import detectors
 from anomaly.evaluation.choices import choices
 from anomaly.evaluation.table import PEEKS
+from anomaly.report.drawing import DrawnLayer
 from anomaly.storage import Root
 
 WIDTH, HEIGHT = 240, 72
@@ -25,6 +26,8 @@ class LearningCurve:
     learnt: tuple[float, ...]
     held_out: tuple[float, ...]
     best_epoch: int
+    layers: tuple[DrawnLayer, ...] = ()
+    """of the network; empty where an earlier version trained it"""
 
     @property
     def lines(self) -> dict[str, str]:
@@ -45,6 +48,10 @@ def curves_of(root: Root, checkpoint: str) -> tuple[LearningCurve, ...]:
             learnt=tuple(curve["learnt"]),
             held_out=tuple(curve["held_out"]),
             best_epoch=curve["best_epoch"],
+            layers=tuple(
+                DrawnLayer(**{**layer, "shape": tuple(layer["shape"])})
+                for layer in curve.get("layers", ())
+            ),
         )
         for model, facts in models.items()
         for network, curve in facts.get("curves", {}).items()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ from anomaly.evaluation.compare import HEADLINE, LEVEL, holm
 from anomaly.evaluation.metrics import metrics
 from anomaly.evaluation.results import read_curves
 from anomaly.report.contents import Contents
-from anomaly.report.drawing import chart
+from anomaly.report.drawing import DrawnLayer, chart, diagram
+from anomaly.report.learning import LearningCurve
 from anomaly.runs import Run, runs_of
 from anomaly.scores.camera_drift import CameraDrift, read_drift
 from anomaly.scores.drift import Drift
@@ -84,6 +86,18 @@ class Charts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Network:
+    """What some networks of the checkpoint are made of."""
+
+    models: tuple[str, ...]
+    """whose they are"""
+    layers: int
+    parameters: int
+    """numbers that each of them has learnt"""
+    diagram: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
 class Room:
     """Everything that the machine room shows beside what `Contents` holds."""
 
@@ -97,6 +111,8 @@ class Room:
     figures: tuple[Mapping[str, Any], ...]
     """rows of evaluations with `meaning` and `peeks`: the headline first, what peeks last"""
     charts: tuple[Charts, ...]
+    networks: tuple[Network, ...]
+    """each kind once"""
 
     @property
     def text_bytes(self) -> int:
@@ -106,6 +122,7 @@ class Room:
             _CAMERA_BYTES * (len(self.cameras) + len(self.drifts) + len(self.runs))
             + sum(_MODEL_BYTES + _VIDEO_BYTES * len(model.videos) for model in models)
             + _CHART_BYTES * 2 * len(self.charts)
+            + sum(len(network.diagram) for network in self.networks)
         )
 
 
@@ -122,6 +139,7 @@ def room_of(root: Root, contents: Contents) -> Room:
         lineage=_lineage(root, archive, checkpoint) if checkpoint in names(root) else None,
         figures=tuple(_ordered(contents.evaluations)),
         charts=tuple(_charts(root, archive, checkpoint)),
+        networks=tuple(_networks(contents.learning)),
     )
 
 
@@ -240,3 +258,17 @@ def _charts(root: Root, archive: str, checkpoint: str) -> Sequence[Charts]:
         )
         for curves in read_curves(root, archive, checkpoint)
     ]
+
+
+def _networks(curves: Iterable[LearningCurve]) -> Iterator[Network]:
+    owners: dict[tuple[DrawnLayer, ...], list[str]] = defaultdict(list)
+    for curve in curves:
+        owners[curve.layers].append(curve.model)
+    for layers, models in owners.items():
+        if layers:
+            yield Network(
+                models=tuple(models),
+                layers=len(layers),
+                parameters=sum(layer.parameters for layer in layers),
+                diagram=diagram(layers),
+            )

@@ -131,8 +131,8 @@ def train(
     Raises:
         StoreError: the loss stopped being a number.
     """
-    arrays = _arrays(items)
-    judge = held_out if callable(held_out) else _mean_loss(loss, _arrays(held_out))
+    arrays = parts_of(items)
+    judge = held_out if callable(held_out) else _mean_loss(loss, parts_of(held_out))
     draw = order or _shuffled(len(arrays[0]), training.batch)
     progress = _Progress(network.to(parallel.device()), training, run.seed)
     progress.resume(parallel.agreed(run.load))
@@ -176,7 +176,8 @@ class _Step(nn.Module):
         return self.loss(self.network, *batch)
 
 
-def _arrays(items: Items) -> tuple[NDArray[Any], ...]:
+def parts_of(items: Items) -> tuple[NDArray[Any], ...]:
+    """Return the arrays that items consist of."""
     return items if isinstance(items, tuple) else (items,)
 
 

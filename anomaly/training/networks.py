@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anomaly.training.layers import layers_of
 from anomaly.training.loop import (
     Arrays,
     Curve,
@@ -22,6 +23,7 @@ from anomaly.training.loop import (
     TrainingSpec,
     network_arrays,
     network_state,
+    parts_of,
     train,
 )
 from anomaly.training.parallel import is_first
@@ -30,6 +32,8 @@ from anomaly.training.seeding import repeatable, seeded
 Network = TypeVar("Network", bound=nn.Module)
 
 _PREFIX = "network/"
+_SHOWN = 2
+"""items that a network is shown to learn what its layers give"""
 
 
 class Context(Protocol):
@@ -57,7 +61,7 @@ class Context(Protocol):
 
     @property
     def record(self) -> Callable[[str, dict[str, Any]], None]:
-        """Told the name of the run and its curve so far."""
+        """Told the name of the run and its curve so far, at last with the network's `layers`."""
 
 
 def fit_network(
@@ -90,9 +94,16 @@ def fit_network(
         tell,
     )
     curve = train(network, loss, items, held_out, training, run, order=order)
+    network.eval()
     if is_first():  # once more, since a resumed run may have had nothing left to do
-        context.record(context.resume_key, curve.to_json())
-    return network.eval()
+        parts = parts_of(items)
+        first = np.arange(min(_SHOWN, len(parts[0])))
+        chosen = first if order is None else next(iter(order(np.random.default_rng(0))))
+        shown = [torch.from_numpy(part[chosen]) for part in parts]
+        layers = layers_of(network, lambda: loss(network, *shown))
+        told = {**curve.to_json(), "layers": [layer.to_json() for layer in layers]}
+        context.record(context.resume_key, told)
+    return network
 
 
 def _in_words(curve: Curve) -> str:
