@@ -24,6 +24,7 @@ CANDIDATES = (
     ("knn", ("trail",)),
     ("knn", ("appearance",)),
     ("default", ("motion", "static")),
+    ("fused", ("trail", "static")),
 )
 SYNTHETIC_SEEDS = (0, 1)
 

@@ -22,7 +22,6 @@ from scipy.stats import beta, chi2
 
 from anomaly.detectors import DEFAULT, FitContext, detectors
 from anomaly.features import FeatureBlock, concatenate
-from anomaly.features.backbones import backbones
 from anomaly.scores import ScoreSpec
 from anomaly.scores.events import Event
 from anomaly.scores.fit import fit_model, score_bag
@@ -273,12 +272,11 @@ def rate(count: int, hours: float) -> str:
 
 
 def candidates() -> Iterator[Candidate]:
-    known = [name for name in ("motion", "static", "appearance") if name in backbones().names()]
-    for name in known:
+    for name in ("motion", "static", "trail", "appearance"):
         yield Candidate.named("knn", name)
     yield Candidate.named(DEFAULT, *detectors().get(DEFAULT).backbones)
-    if "appearance" in known:
-        yield Candidate.named("fused", *known)
+    yield Candidate.named("fused", "motion", "static", "trail")
+    yield Candidate.named("fused", "motion", "static", "appearance")
 
 
 def main() -> None:
