@@ -13,7 +13,6 @@ import numpy as np
 from anomaly.catalog import LedgerRow
 from anomaly.checkpoints import Checkpoint, load
 from anomaly.explain import Explanation, Moment, Strip, read_explanation
-from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import Root
 from anomaly.verbs.drawing import Clock
 from anomaly.verbs.events import find_event
@@ -65,7 +64,7 @@ def explain_new(
     done, clock = 0, Clock.of(seconds)
     try:
         judges = Judges(root, archive, bundle)
-        wanted = [event for event in _new_events(judges, scored) if _is_due(judges, event)]
+        wanted = [event for event in judges.events(scored) if _is_due(judges, event)]
         by_camera: dict[str, list[Event]] = defaultdict(list)
         for event in wanted[:events]:
             by_camera[event["camera"]].append(event)
@@ -76,25 +75,6 @@ def explain_new(
     except Exception:  # whatever it is, scores and report are worth more
         logger.warning("Explaining events went wrong; the night goes on.", exc_info=True)
     return done
-
-
-def _new_events(judges: Judges, scored: Sequence[LedgerRow]) -> list[Event]:
-    """Return the events of videos, the highest score first."""
-    eventful = [row for row in scored if row.n_events]
-    videos = {row.uri for row in eventful}
-    found = [
-        {**event, "camera": camera}
-        for camera, date in sorted({(row.camera, row.date) for row in eventful})
-        for event in read_partition(
-            judges.root,
-            Partition(
-                archive=judges.archive, checkpoint=judges.bundle.name, camera=camera, date=date
-            ),
-            "events",
-        ).to_pylist()
-        if event["video"] in videos
-    ]
-    return sorted(found, key=lambda event: (-event["score"], event["event_id"]))
 
 
 def _is_due(judges: Judges, event: Event) -> bool:

@@ -23,8 +23,6 @@ NORMALS = 3
 """nearest normal moments of each event"""
 SIMILAR = 5
 """most similar other events"""
-COMPARED = 300
-"""events, the highest first, that each is compared with"""
 _PARTS_OF_ROWS = 1500
 """rows around the peak that tell which part spoke"""
 _SEARCH_SHARE = 0.6
@@ -155,8 +153,9 @@ class Explainer:
         if not shown:
             return
         part = drafts[0].peak.part
-        events = self.judges.events[:COMPARED]
-        peaks = self._peaks(event for event in events if (event["part"] or part) == part)
+        peaks = self._peaks(
+            event for event in self.judges.recent if (event["part"] or part) == part
+        )
         found = nearest_moments(
             query_QE,
             [peak.shown.bag for peak in peaks],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly.catalog import Catalog, CatalogRow
+from anomaly.catalog import Catalog, CatalogRow, LedgerRow
 from anomaly.checkpoints import Checkpoint
 from anomaly.detectors import Detector
 from anomaly.errors import StoreError
@@ -20,13 +20,18 @@ from anomaly.features import Backbone, FeatureSpec, weights
 from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureStore
 from anomaly.scores import ScoreSpec
-from anomaly.scores.tables import iterate
+from anomaly.scores.tables import Partition, read_partition
 from anomaly.spec import from_dict
 from anomaly.storage import Root
 from anomaly.verbs.bags import open_bag, open_group
 from anomaly.verbs.context import Contexts, context_seconds
 from anomaly.verbs.score import build_detector
 from anomaly.windows.bags import Bag
+
+COMPARED = 300
+"""events, the highest first, that each is compared with"""
+COMPARED_DATES = 60
+"""of how many dates"""
 
 Event = Mapping[str, Any]
 """a row of the table of events, with its camera"""
@@ -108,14 +113,32 @@ class Judges:
         return {row.content: row for row in ordered if row.content}
 
     @cached_property
-    def events(self) -> list[Event]:
-        """All events of the checkpoint, the highest score first."""
+    def scored(self) -> dict[str, LedgerRow]:
+        """What the checkpoint has scored, by uri."""
+        return Catalog(self.root, self.archive).scored(self.bundle.name)
+
+    def events(self, scored: Iterable[LedgerRow]) -> list[Event]:
+        """Return the events of videos, the highest score first; only their camera-days are read."""
+        eventful = [row for row in scored if row.n_events]
+        videos = {row.uri for row in eventful}
         found = [
-            {**row, "camera": partition.camera}
-            for partition, table in iterate(self.root, self.archive, self.bundle.name, "events")
-            for row in table.to_pylist()
+            {**event, "camera": camera}
+            for camera, date in sorted({(row.camera, row.date) for row in eventful})
+            for event in read_partition(
+                self.root, self._day(camera, date), "events"
+            ).to_pylist()
+            if event["video"] in videos
         ]
-        return sorted(found, key=lambda row: (-row["score"], row["event_id"]))
+        return sorted(found, key=lambda event: (-event["score"], event["event_id"]))
+
+    @cached_property
+    def recent(self) -> list[Event]:
+        """The highest events of the newest dates, and of undated videos: what others are compared with."""
+        rows = self.scored.values()
+        dates = {row.date for row in rows}
+        undated = {date for date in dates if date.startswith("undated-")}
+        wanted = undated | set(sorted(dates - undated)[-COMPARED_DATES:])
+        return self.events(row for row in rows if row.date in wanted)[:COMPARED]
 
     def bag(self, event: Event) -> Bag:
         """Return what was read of an event's video.
@@ -173,6 +196,10 @@ class Judges:
             except StoreError:
                 continue
             yield Shown(video["content"], bag)
+
+    def _day(self, camera: str, date: str) -> Partition:
+        name = self.bundle.name
+        return Partition(archive=self.archive, checkpoint=name, camera=camera, date=date)
 
     @cached_property
     def _contexts(self) -> Contexts:

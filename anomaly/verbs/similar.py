@@ -133,8 +133,9 @@ def _outside(peak: Peak) -> tuple[tuple[int, int], ...]:
 
 def _with_events(judges: Judges, moments: Sequence[Moment]) -> list[Moment]:
     """Return the moments with the events that they lie in."""
+    scored = [judges.scored.get(video) for video in {moment.video for moment in moments}]
     by_video: dict[str, list[Event]] = defaultdict(list)
-    for event in judges.events:
+    for event in judges.events(row for row in scored if row is not None):
         by_video[event["video"]].append(event)
     return [
         replace(
