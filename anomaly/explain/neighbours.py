@@ -20,8 +20,8 @@ from anomaly.training.sampling import checked, locations, nothing_to_learn
 from anomaly.windows.bags import Bag
 
 MOMENT_SECONDS = 5.0
-_SCALED_BY_ROWS = 20_000
-"""rows of training video that the scale of each number is taken from"""
+_SCALED_BY_ROWS, _SCALED_BY_BYTES = 20_000, 64 * 2**20
+"""most rows of training video, and their bytes, that the scale of each number is taken from"""
 
 Embed = Callable[[Bag, FeatureBlock], tuple[NDArray[np.floating], NDArray[np.int64]]]
 """Returns vectors (N, E) where distances are taken, and the row of the block that each belongs to."""
@@ -155,7 +155,9 @@ class Space:
         name = detector.input
         if detector.embed(training[0].read(name, 0, 0), placed=placed) is not None:
             return cls(detector, placed)
-        plain, each = cls(detector, placed), max(1, _SCALED_BY_ROWS // len(training))
+        row_bytes = 4 * max(1, training[0].sources[name].dimension)
+        rows = min(_SCALED_BY_ROWS, _SCALED_BY_BYTES // row_bytes)
+        plain, each = cls(detector, placed), max(2, rows // len(training))
         sample_ND = np.concatenate(
             [
                 plain._vectors(bag, bag.read(name, 0, min(each, bag.n_rows)))[0]

@@ -46,9 +46,10 @@ def overlaid(
     return encoded(np.rint(mixed).astype(np.uint8))
 
 
-def plain(picture_HWC: Picture, size: tuple[int, int]) -> bytes:
-    """Return a JPEG of a frame as it is."""
-    return encoded(_resized(_bgr(picture_HWC), _fitting(size)))
+def plain(picture_HWC: Picture) -> bytes:
+    """Return a JPEG of a frame as it is, RGB or grey."""
+    height, width = picture_HWC.shape[:2]
+    return encoded(_resized(_bgr(picture_HWC), _fitting((height, width))))
 
 
 def decoded(jpeg: bytes) -> Picture:

@@ -71,6 +71,13 @@ class Draft:
     """by frame, the peak's first"""
     pictures: Mapping[int, Picture] = field(default_factory=dict)
     """frames as they were decoded"""
+    trouble: str = "the video is out of reach, so its network cannot be asked"
+    """why there is no map of a network, if there is none"""
+
+    @property
+    def peak_frame(self) -> int:
+        """The frame of the peak's row."""
+        return int(self.peak.index_T[self.peak.row])
 
 
 class Drawing:
@@ -100,12 +107,14 @@ class Drawing:
                 try:
                     with frames_of(process, row.file, content) as frames:
                         for draft in drawn[content]:
-                            _take_frames(frames, draft, self._shown_rows(draft.peak))
+                            self._take_frames(frames, draft)
                         for frame in sorted(moments[content]):
-                            key = self._keep_moment(frames, row, content, frame)
+                            key = self._keep_moment(frames, content, frame)
                             made[content, frame] = key or ""
                 except AnomalyError as error:
                     logger.debug("No pictures of %s: %s", row.uri, error)
+                    for draft in drawn[content]:
+                        draft.trouble = str(error)
         for draft in drafts:
             draft.said = replace(
                 draft.said,
@@ -127,22 +136,35 @@ class Drawing:
         others = np.linspace(first, last, self.frames - 1).astype(int).tolist()
         return list(dict.fromkeys([peak.row, *others]))
 
-    def _keep_moment(
-        self, frames: Frames, row: CatalogRow, content: str, frame: int
-    ) -> str | None:
+    def _take_frames(self, frames: Frames, draft: Draft) -> None:
+        """Decode the frames of an event that are shown, and ask its network about them if it is to tell."""
+        peak, rows = draft.peak, self._shown_rows(draft.peak)
+        wanted = peak.index_T[rows].tolist()
+        if draft.method != "grad-cam++" or not isinstance(draft.backbone, TimmFrames):
+            draft.pictures = frames.read(wanted, PICTURE)
+            return
+        pixels = replace(peak.recipe.pixels, stride=1, frames="all", bad_frames="skip")
+        draft.pictures = frames.read(wanted, pixels, decoder=peak.recipe.decoder)
+        for row, frame in zip(rows, wanted, strict=True):
+            if frame in draft.pictures and not self.clock.is_out():
+                asked = Asked(peak.detector, peak.bag, row)
+                heat = network_map(asked, draft.backbone, draft.pictures[frame])
+                if heat is not None:
+                    draft.maps[frame] = heat
+
+    def _keep_moment(self, frames: Frames, content: str, frame: int) -> str | None:
         key = f"{self.folder}/moments/{content}-{frame}.jpg"
         if not self.root.exists(key):
-            found = frames.read([frame], PICTURE)
+            found = {} if self.clock.is_out() else frames.read([frame], PICTURE)
             if frame not in found:
                 return None
-            size = row.height or 1, row.width or 1
-            self.root.publish(key, plain(found[frame], size))
+            self.root.publish(key, plain(found[frame]))
         return key
 
     def _heats(self, draft: Draft) -> tuple[Heat, ...]:
         """Return the maps of an event with pictures of them, on one scale."""
         self._map_stored(draft)
-        if not draft.maps:
+        if draft.peak_frame not in draft.maps:
             return ()
         low, high = shown_range(list(draft.maps.values()))
         heats: list[Heat] = []
@@ -176,10 +198,8 @@ class Drawing:
         if draft.method is None:
             return
         if draft.method == "grad-cam++":
-            if not draft.maps:
-                draft.notes.append(
-                    "The video is out of reach, so its network cannot be asked: no map."
-                )
+            if draft.peak_frame not in draft.maps:
+                draft.notes.append(f"No map: {draft.trouble}.".replace("..", "."))
             elif not any(heat.raw_GG.any() for heat in draft.maps.values()):
                 draft.notes.append(
                     "No place of the frame speaks for the score: the map is empty."
@@ -197,20 +217,3 @@ class Drawing:
         """Return the picture of the peak that was kept when the event was found."""
         data = event["picture_peak"] and self.root.read(event["picture_peak"])
         return decoded(data) if data else None
-
-
-def _take_frames(frames: Frames, draft: Draft, rows: Sequence[int]) -> None:
-    """Decode the frames of an event that are shown, and ask the network about them where it is to tell."""
-    peak = draft.peak
-    wanted = peak.index_T[rows].tolist()
-    if draft.method != "grad-cam++" or not isinstance(draft.backbone, TimmFrames):
-        draft.pictures = frames.read(wanted, PICTURE)
-        return
-    pixels = replace(peak.recipe.pixels, stride=1, frames="all", bad_frames="skip")
-    draft.pictures = frames.read(wanted, pixels, decoder=peak.recipe.decoder)
-    for row, frame in zip(rows, wanted, strict=True):
-        if frame in draft.pictures:
-            asked = Asked(peak.detector, peak.bag, row)
-            heat = network_map(asked, draft.backbone, draft.pictures[frame])
-            if heat is not None:
-                draft.maps[frame] = heat

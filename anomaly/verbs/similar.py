@@ -166,8 +166,7 @@ def _write_pictures(judges: Judges, moments: Sequence[Moment], folder: Path) -> 
                 with frames_of(process, row.file, content) as frames:
                     for rank, moment in ranked:
                         found = frames.read([moment.frame], PICTURE)
-                        size = row.height or 1, row.width or 1
                         for picture in found.values():
-                            (folder / f"{rank:02d}.jpg").write_bytes(plain(picture, size))
+                            (folder / f"{rank:02d}.jpg").write_bytes(plain(picture))
             except AnomalyError:
                 continue

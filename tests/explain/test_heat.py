@@ -175,5 +175,6 @@ def test_heat_is_drawn_where_it_is_and_the_rest_is_left_as_it_was():
     hot, cold = picture[5, 105], picture[100, 20]
     assert hot[0] - hot[2] > 60
     assert np.abs(cold - 128).max() < 6
-    tall = decoded(plain(np.zeros((100, 50, 3), np.uint8), (960, 480)))
-    assert tall.shape == (240, 120, 3)
+    tall = overlaid(np.zeros((100, 50, 3), np.uint8), shown, (0, 0, 1, 1), (960, 480))
+    assert decoded(tall).shape == (240, 120, 3)
+    assert decoded(plain(np.zeros((480, 640, 1), np.uint8))).shape == (240, 320, 3)
