@@ -29,8 +29,10 @@ _FORM_LEVELS = 4.0
 _WHITE = 250
 _WHITE_SHARE = 0.5
 _CHANGE_LEVELS = 0.01
-"""a picture that changes less from frame to frame (in the median) is the same one; an encoded standstill
-changes by 0.008 at most, noise by 0.04 at least"""
+"""a picture that changes less from frame to frame is the same one: normal video changes by 0.04 at least,
+an encoded standstill by 0.008 at most once the encoder has settled, in some ten seconds"""
+_STILL_SHARE = 0.75
+"""of the frames; a key frame now and then differs from what it repeats"""
 _FROZEN_SECONDS = 60.0
 _SHORTEST_SECONDS = 10.0
 
@@ -55,7 +57,7 @@ def conditions(
     blind_B, white_B = _formless(picture, seconds_T, np.array(numbers))
     frozen_B = np.array([_is_frozen(picture, some) for some in rows])
     length = end_seconds - float(seconds_T[0])
-    least = max(_SHORTEST_SECONDS, min(_FROZEN_SECONDS, length)) - _frame_seconds(seconds_T)
+    least = max(_SHORTEST_SECONDS, min(_FROZEN_SECONDS, length / 2)) - _frame_seconds(seconds_T)
     found = [
         *_stretches(BLIND, blind_B & ~white_B, starts_B, stops_B),
         *_stretches(OVER_EXPOSED, white_B, starts_B, stops_B),
@@ -102,7 +104,7 @@ def _is_frozen(picture: Picture, rows: NDArray[np.int64]) -> bool:
     later = rows[rows > 0]  # before the first row of a video there is none to compare with
     if len(later) < 2:
         return False
-    return bool(np.median(picture["change"][later]) < _CHANGE_LEVELS)
+    return bool(np.quantile(picture["change"][later], _STILL_SHARE) < _CHANGE_LEVELS)
 
 
 def _stretches(
