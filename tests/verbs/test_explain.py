@@ -28,7 +28,6 @@ from anomaly.video import ArchiveSpec
 from anomaly.video.encode import write_video
 
 PATTERN = r"(?P<camera>[^/]+)/(?P<time>\d{8}_\d{6})\.mp4$"
-NORMAL, NEW = "*/20260301_*", "*/20260302_*"
 SCENE = np.random.default_rng(0).integers(60, 180, (15, 20)).repeat(8, 0).repeat(8, 1)
 FRAMES, RATE, HIGH, WIDE = 80, 10, 120, 160
 
@@ -83,12 +82,15 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> ArchiveSpec:
     return ArchiveSpec(root=str(folder), pattern=PATTERN)
 
 
-def at_work(videos: ArchiveSpec, url: Path, **request: object) -> Site:
+def at_work(videos: ArchiveSpec, url: Path, cameras: str = "*", **request: object) -> Site:
     asked = TrainRequest(
-        videos=(NORMAL,), into="mine", scores=ScoreSpec(alarms_per_camera_day=200.0), **request
+        videos=(f"{cameras}/20260301_*",),
+        into="mine",
+        scores=ScoreSpec(alarms_per_camera_day=200.0),
+        **request,
     )
     train(str(url), videos, asked, fan_out=one_by_one)
-    nightly(str(url), videos, videos=(NEW,), fan_out=one_by_one)
+    nightly(str(url), videos, videos=(f"{cameras}/20260302_*",), fan_out=one_by_one)
     return Site(videos, str(url), "mine")
 
 
@@ -105,6 +107,7 @@ def deep(videos: ArchiveSpec, tmp_path_factory: pytest.TempPathFactory) -> Site:
     return at_work(
         videos,
         tmp_path_factory.mktemp("deep") / "root",
+        cameras="gate",
         detector="gaussian",
         backbones=("timm_frames",),
         backbone_parameters=network,
