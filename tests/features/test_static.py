@@ -196,3 +196,16 @@ def test_pictures_of_any_size_work(size: tuple[int, int]):
     assert np.isfinite(block.values_ND).all()
     assert block.place_N2 is not None
     assert (block.place_N2 < block.grid).all()
+
+
+def test_faster_video_is_looked_at_eight_times_a_second_and_rests_on_in_between():
+    pictures = [scene(bag=t >= 10, noise=2, seed=t) for t in range(90)]  # ten frames a second
+    block = static(pictures)
+    cells = [block.rows(t, t + 1) for t in range(90)]
+    for even, odd in zip(cells[::2], cells[1::2], strict=True):
+        assert np.array_equal(even.values_ND, odd.values_ND)
+        assert np.array_equal(even.place_N2, odd.place_N2)
+    unseen = [
+        picture if t % 2 == 0 else np.zeros_like(SCENE) for t, picture in enumerate(pictures)
+    ]
+    assert np.array_equal(static(unseen).values_ND, block.values_ND)
