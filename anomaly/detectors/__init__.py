@@ -227,9 +227,9 @@ class Detector(ABC):
         return None
 
     def error_map(self, bag: Bag, row: int) -> NDArray[np.float64] | None:
-        """Return how wrong it is about each pixel of the small picture of a row, (H, W).
+        """Return how much more than usual it is wrong about each pixel of a row's small picture, (H, W).
 
-        None for a detector that does not look at pictures.
+        In units of `strange_cell`. None for a detector that does not look at pictures.
         """
         del bag, row
         return None

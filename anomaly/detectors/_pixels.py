@@ -347,7 +347,18 @@ class PixelDetector(Detector):
             windows_NLD = torch.from_numpy(vectors_TD[rows_NL - first])
             maps_NFHW = self._window_maps(windows_NLD).numpy().astype(np.float64)
         told_MHW = maps_NFHW[asked_NF == row]
-        return told_MHW.mean(axis=0) if len(told_MHW) else np.zeros((height, width))
+        mean_HW, scale_HW = self.usual_2HW()
+        if not len(told_MHW):
+            return np.zeros((height, width))
+        return (told_MHW.mean(axis=0) - mean_HW) / scale_HW
+
+    def usual_2HW(self) -> NDArray[np.float64]:
+        """Return mean and scale of the error of each pixel: those of the cells around it."""
+        _, height, width = self._picture
+        grid = grid_of(height, width, self.parameters.block)
+        cells_12GG = torch.from_numpy(self.usual_2G.reshape(1, 2, *grid))
+        wide = nn.functional.interpolate(cells_12GG, (height, width), mode="bilinear")
+        return wide[0].numpy().astype(np.float64)
 
     def _error(self, pictures: Tensor) -> Tensor:
         return self._maps(pictures).mean()

@@ -28,7 +28,7 @@ class Heat:
 
     method: HeatMethod
     """grad-cam++: how the score depends on the network's last maps; cells: what the detector says of
-    places; errors: where a pixel model errs"""
+    places; errors: where a pixel model errs more than usual"""
     frame: int
     seconds: float
     raw: tuple[tuple[float | None, ...], ...]

@@ -11,6 +11,7 @@ import pytest
 from anomaly.cli import run
 from anomaly.scores.regularity import regularity
 from anomaly.storage import open_root
+from anomaly.verbs.explain import explain
 from anomaly.verbs.query import query
 from anomaly.video.encode import write_video
 
@@ -96,6 +97,18 @@ def test_the_strange_thing_is_an_event_whose_boxes_say_where(scored):
     worst = event["boxes"][0]
     assert worst["left"] < 102 < worst["right"] <= WIDTH
     assert worst["top"] < 24 < worst["bottom"] < 80
+
+
+def test_it_is_explained_by_the_error_of_each_pixel_and_the_slope_in_time(scored):
+    said = explain(open_root(scored), peak(scored)["event_id"])
+    assert said.heat.method == "errors"
+    raw = np.array(said.heat.raw)
+    hot = np.argwhere(raw >= np.quantile(raw, 0.95)).mean(axis=0) / raw.shape
+    assert hot[0] < 0.5 < hot[1]
+    assert said.strip.method == "gradient x input"
+    assert sum(said.strip.contribution) == pytest.approx(1, abs=1e-3)
+    assert {moment.video for moment in said.normals} <= {f"cam/normal{n}.mp4" for n in range(3)}
+    assert open_root(scored).exists(said.heat.picture)
 
 
 def test_a_clip_shows_every_frame_of_the_event_with_its_score_below(scored, tmp_path, capsys):
