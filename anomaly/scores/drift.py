@@ -158,7 +158,7 @@ def feature_drift(reference: Sample, recent: Sample, generator: np.random.Genera
 
 def stability_index(reference_N: Floats, recent_N: Floats) -> float:
     """Return the population stability index over the tenths of the reference: 0 where all is as it was."""
-    edges = np.quantile(reference_N, np.linspace(0, 1, _TENTHS + 1)[1:-1])
+    edges = np.quantile(reference_N, np.arange(1, _TENTHS) / _TENTHS)
     shares = []
     for values_N in (reference_N, recent_N):
         counts = np.bincount(np.searchsorted(edges, values_N), minlength=_TENTHS) + _PSEUDO

@@ -325,7 +325,7 @@ class Endless:
 
 
 def test_memory_does_not_grow_with_the_length_of_a_video(name):
-    wide = 512
+    wide = 128
     detector = build(name, "vectors").fit(
         training_bags(name, "vectors", range(2), n_rows=100, dimension=wide),
         validation=[bag("vectors", 2, 100, dimension=wide)],

@@ -241,7 +241,7 @@ def report(scanned: Scanned) -> Path:
     return Path(scanned.root.address(key))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must be gone before other modules' tests run here
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
