@@ -10,7 +10,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 
 from anomaly.evaluation.curves import Clip, Floats, Points, Stretch
 
@@ -105,6 +104,8 @@ def _false_alarms(score_T: Floats, gap: int, *, follows: bool, precedes: bool) -
     The highest score of the last `gap` frames lies at or above a threshold in as many runs as
     there are alarms; runs are counted by their steps upwards.
     """
+    from scipy.ndimage import maximum_filter1d
+
     held_T = maximum_filter1d(score_T, gap + 1, origin=gap // 2, mode="constant", cval=-np.inf)
     rises = np.flatnonzero(held_T[1:] > held_T[:-1])
     more, fewer = [held_T[:1], held_T[rises + 1]], [held_T[rises]]

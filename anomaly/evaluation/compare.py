@@ -19,8 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import rankdata
 
 from anomaly.datasets.labels import LabelSet
 from anomaly.evaluation.bootstrap import Interval, draw, percentiles
@@ -217,6 +215,8 @@ def delong(
     With `clustered`, frames of one video may depend on each other; without, every frame counts
     as an observation of its own, which makes p far too small on video.
     """
+    from scipy.special import ndtr
+
     abnormal_N = np.concatenate([clip.abnormal_T for clip in first])
     gains = [
         _components(np.concatenate([clip.score_T for clip in clips]), abnormal_N)
@@ -297,6 +297,8 @@ def _swaps(n_videos: int, generator: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def _ranked(clips: Sequence[Clip]) -> list[Clip]:
+    from scipy.stats import rankdata
+
     rank_N = rankdata(np.concatenate([clip.score_T for clip in clips]))
     ends = np.cumsum([len(clip.score_T) for clip in clips])
     return [

@@ -20,8 +20,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist, pdist
-from scipy.stats import ks_2samp
 
 UNIT_SECONDS = 300.0
 """longest stretch of a video that is taken for one observation"""
@@ -95,6 +93,8 @@ def units_of(
 
 def score_drift(reference: Sample, recent: Sample, generator: np.random.Generator) -> Drift:
     """Compare scores; both samples hold at least one."""
+    from scipy.stats import ks_2samp
+
     pooled = np.concatenate([reference.values_N, recent.values_N])
     grid = np.unique(np.quantile(pooled, np.linspace(0, 1, _GRID)))
     counts_UG = np.concatenate([_counts(reference, grid), _counts(recent, grid)])
@@ -178,6 +178,8 @@ def standardised(reference: Sample, recent: Sample) -> tuple[Sample, Sample]:
 
 def gaussian_kernel(vectors_ND: Floats) -> NDArray[np.float64]:
     """Return the kernel of all pairs, shape (N, N); its width is the median distance of two vectors."""
+    from scipy.spatial.distance import cdist, pdist
+
     width = float(np.median(pdist(vectors_ND))) or 1.0
     return np.exp(-cdist(vectors_ND, vectors_ND, "sqeuclidean") / (2 * width**2))
 

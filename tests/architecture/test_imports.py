@@ -6,6 +6,8 @@ import pkgutil
 import subprocess
 import sys
 
+import pytest
+
 import anomaly
 
 HEAVY = (
@@ -46,6 +48,11 @@ def test_help_loads_nothing_heavy():
 def test_extracting_motion_never_loads_torch():
     code = "import anomaly.verbs.extract\nfrom anomaly.features import recipe\nrecipe('motion')"
     assert loaded_by(code) & {"torch", "timm", "prefect"} == set()
+
+
+@pytest.mark.parametrize("verb", ["look", "extract", "score", "query", "report"])
+def test_what_runs_every_night_starts_without_scipy_or_torch(verb: str) -> None:
+    assert loaded_by(f"import anomaly.verbs.{verb}") & {"scipy", "sklearn", "torch"} == set()
 
 
 def test_no_module_of_the_library_loads_prefect():
