@@ -296,6 +296,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(page: Any) -> None:
     press(page, ".")
     wait_until(page, f"Math.abs(moment() - {at} - 0.2) < 0.05")
     press(page, "Escape")
+    wait_until(page, "!location.hash")
     assert page.evaluate("document.activeElement.className") == "look"
     press(page, "j", "j", "u")
     said = [card.get_attribute("data-verdict") for card in page.locator(".card").all()]

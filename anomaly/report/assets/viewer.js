@@ -18,7 +18,10 @@ function show(id) {
   const peak = card.querySelector("img.peak");
   if (peak) still.src = peak.dataset.plain ?? peak.src;
   else still.removeAttribute("src");
-  if (!viewer.open) viewer.showModal();
+  if (!viewer.open) {
+    viewer.showModal();
+    byId("viewer-title").focus();
+  }
   play(hasClip(event) ? "clip" : hasOriginal(event) ? "original" : "clip", Math.max(event.start, event.peak - 1));
   showTimeline(event);
   history.replaceState(null, "", `#event-${id}`);
