@@ -241,8 +241,9 @@ def report(scanned: Scanned) -> Path:
     return Path(scanned.root.address(key))
 
 
-@pytest.fixture(scope="module")  # its event loop must be gone before other modules' tests run here
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """A browser for the tests of a module: its event loop must be gone before those of others run."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
