@@ -73,6 +73,11 @@ def boxes(
     return tuple(sorted(found, key=lambda box: -box.score))
 
 
+def nearest_row(index_T: NDArray[np.int64], frame: int) -> int:
+    """Return the row whose source frame is nearest to a frame."""
+    return int(np.abs(index_T - frame).argmin())
+
+
 def located(
     detector: Detector,
     bag: Bag,
@@ -88,7 +93,7 @@ def located(
     """
     found = []
     for event in events:
-        row = int(np.abs(index_T - event.peak_frame).argmin())
+        row = nearest_row(index_T, event.peak_frame)
         part = event.part or next(iter(detector.inputs))
         judge = detector.judge_of(part)
         maps = cell_scores(judge, bag.only(part), row, row + 1) if event.place else None

@@ -129,14 +129,15 @@ class Room:
 def room_of(root: Root, contents: Contents) -> Room:
     """Return what is known of the machinery behind a report."""
     archive, checkpoint = contents.archive, contents.checkpoint
+    runs = runs_of(root, archive)
     order: tuple[State, ...] = ("missing", "degraded", "ok")
     return Room(
         cameras=tuple(
             sorted(contents.headline.cameras, key=lambda one: order.index(one.state))
         ),
         drifts=tuple(_drifts(read_drift(root, archive, checkpoint).values())),
-        runs=tuple(runs_of(root, archive)[: -RUNS - 1 : -1]),
-        lineage=_lineage(root, archive, checkpoint) if checkpoint in names(root) else None,
+        runs=tuple(runs[: -RUNS - 1 : -1]),
+        lineage=_lineage(root, checkpoint, runs) if checkpoint in names(root) else None,
         figures=tuple(_ordered(contents.evaluations)),
         charts=tuple(_charts(root, archive, checkpoint)),
         networks=tuple(_networks(contents.learning)),
@@ -202,7 +203,7 @@ def _words(drift: Drift, p: float, comparisons: int) -> str:
 # ---- lineage -----------------------------------------------------------------------------------------
 
 
-def _lineage(root: Root, archive: str, checkpoint: str) -> Lineage:
+def _lineage(root: Root, checkpoint: str, runs: Iterable[Run]) -> Lineage:
     bundle = load(root, checkpoint)
     facts = bundle.facts(root)
     return Lineage(
@@ -226,9 +227,7 @@ def _lineage(root: Root, archive: str, checkpoint: str) -> Lineage:
             for name, digest in bundle.models.items()
         ),
         trainings=tuple(
-            run
-            for run in runs_of(root, archive)
-            if run.verb == "train" and run.checkpoint == checkpoint
+            run for run in runs if run.verb == "train" and run.checkpoint == checkpoint
         ),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,6 +58,12 @@ class DriftJob:
     archive: str
     checkpoint: str
     camera: str
+    learnt: tuple[_Video, ...]
+    """that its model was fitted on"""
+    recent: tuple[LedgerRow, ...]
+    """what was scored on its latest days"""
+    fresh: tuple[_Video, ...]
+    """the same videos"""
 
 
 @dataclass(frozen=True)
@@ -72,13 +78,41 @@ def measure_drift(
     root: Root, archive: str, checkpoint: str, cameras: Collection[str], *, fan_out: FanOut
 ) -> None:
     """Measure and store the drift of some cameras."""
-    jobs = [
-        DriftJob(root=root.url, archive=archive, checkpoint=checkpoint, camera=camera)
-        for camera in sorted(cameras)
-    ]
+    jobs = _jobs(root, archive, checkpoint, cameras) if cameras else []
     spread = fan_out if len(jobs) > _FEW_CAMERAS else one_by_one
     for _ in spread(drift_job, jobs, label="drift"):
         pass
+
+
+def _jobs(
+    root: Root, archive: str, checkpoint: str, cameras: Collection[str]
+) -> list[DriftJob]:
+    """Return a job a camera; catalog and ledger are read once for all of them."""
+    bundle = load(root, checkpoint)
+    facts = bundle.facts(root)
+    catalog = Catalog(root, archive)
+    lengths = {row.content: row.duration_seconds or 1.0 for row in catalog.rows().values()}
+    scored: dict[str, list[LedgerRow]] = defaultdict(list)
+    for row in catalog.scored(checkpoint).values():
+        scored[row.camera].append(row)
+
+    def job(camera: str) -> DriftJob:
+        learnt = tuple(
+            _Video(video["content"], lengths.get(video["content"], 1.0), video["ranges"])
+            for video in facts[bundle.model_name(camera)].get("videos", [])
+        )
+        recent = _recent(scored[camera], {video.content for video in learnt}, lengths)
+        return DriftJob(
+            root=root.url,
+            archive=archive,
+            checkpoint=checkpoint,
+            camera=camera,
+            learnt=learnt,
+            recent=tuple(recent),
+            fresh=tuple(_Video(row.content, lengths.get(row.content, 1.0)) for row in recent),
+        )
+
+    return [job(camera) for camera in sorted(cameras)]
 
 
 def drift_job(job: DriftJob) -> CameraDrift:
@@ -88,22 +122,14 @@ def drift_job(job: DriftJob) -> CameraDrift:
     name, model = bundle.model_for(root, job.camera)
     seed = hashlib.sha256(f"{job.checkpoint}\n{job.camera}".encode()).hexdigest()[:15]
     generator = np.random.default_rng(int(seed, 16))
-    catalog = Catalog(root, job.archive)
-    lengths = {row.content: row.duration_seconds or 1.0 for row in catalog.rows().values()}
-    learnt = [
-        _Video(video["content"], lengths.get(video["content"], 1.0), video["ranges"])
-        for video in model.facts.get("videos", [])
-    ]
-    rows = _recent(catalog, job, {video.content for video in learnt}, lengths)
     found = CameraDrift(camera=job.camera, model=name)
     try:
-        if rows:
-            dates = sorted(row.date for row in rows)
+        if job.recent:
+            dates = sorted(row.date for row in job.recent)
             found = replace(found, first_date=dates[0], last_date=dates[-1])
             stages = ScoreStages.load(model.stages, from_dict(ScoreSpec, bundle.scores))
-            found = _with_scores(found, root, job, stages, rows, generator)
-            fresh = [_Video(row.content, lengths.get(row.content, 1.0)) for row in rows]
-            found = _with_features(found, root, bundle.inputs, learnt, fresh, generator)
+            found = _with_scores(found, root, job, stages, generator)
+            found = _with_features(found, root, bundle.inputs, job, generator)
         else:
             found = replace(
                 found, reason="no video was scored that the model has not learnt from"
@@ -115,15 +141,12 @@ def drift_job(job: DriftJob) -> CameraDrift:
 
 
 def _recent(
-    catalog: Catalog,
-    job: DriftJob,
-    learnt: Collection[str],
-    lengths: Mapping[str | None, float],
+    scored: Iterable[LedgerRow], learnt: Collection[str], lengths: Mapping[str | None, float]
 ) -> list[LedgerRow]:
-    """Return the scored videos of the camera's latest days that its model has not learnt from."""
+    """Return the scored videos of a camera's latest days that its model has not learnt from."""
     of_day: dict[str, list[LedgerRow]] = defaultdict(list)
-    for row in catalog.scored(job.checkpoint).values():
-        if row.camera == job.camera and row.content not in learnt:
+    for row in scored:
+        if row.content not in learnt:
             of_day[row.date].append(row)
     chosen: list[LedgerRow] = []
     units = 0
@@ -141,20 +164,19 @@ def _with_scores(
     root: Root,
     job: DriftJob,
     stages: ScoreStages,
-    rows: Sequence[LedgerRow],
     generator: np.random.Generator,
 ) -> CameraDrift:
     if stages.reference is None:
         return replace(found, reason="the model was trained before reference scores were kept")
-    recent = Sample.of(_score_units(root, job, rows))
+    recent = Sample.of(_score_units(root, job))
     if not recent.units:
         return replace(found, reason="no frame of the latest days is covered")
     return replace(found, scores=score_drift(stages.reference, recent, generator))
 
 
-def _score_units(root: Root, job: DriftJob, rows: Sequence[LedgerRow]) -> Iterator[Floats]:
+def _score_units(root: Root, job: DriftJob) -> Iterator[Floats]:
     of_day: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
+    for row in job.recent:
         of_day[row.date].append(row.uri)
     for day, uris in of_day.items():
         partition = Partition(
@@ -172,8 +194,7 @@ def _with_features(
     found: CameraDrift,
     root: Root,
     inputs: Mapping[str, FeatureSpec],
-    learnt: Sequence[_Video],
-    fresh: Sequence[_Video],
+    job: DriftJob,
     generator: np.random.Generator,
 ) -> CameraDrift:
     store = FeatureStore(root)
@@ -181,7 +202,7 @@ def _with_features(
     for name, recipe in inputs.items():
         reference, recent = (
             Sample.of(_vector_units(store, recipe, videos, generator))
-            for videos in (learnt, fresh)
+            for videos in (job.learnt, job.fresh)
         )
         if min(reference.units, recent.units) >= _LEAST_UNITS:
             measured[name] = feature_drift(*standardised(reference, recent), generator)

@@ -16,11 +16,12 @@ from anomaly.detectors import Detector
 from anomaly.errors import StoreError
 from anomaly.explain import Moment
 from anomaly.explain.neighbours import Near
+from anomaly.explain.places import nearest_row
 from anomaly.features import Backbone, FeatureSpec, weights
 from anomaly.features.backbones import backbones
 from anomaly.features.store import FeatureStore
+from anomaly.report.events import ranked_events
 from anomaly.scores import ScoreSpec
-from anomaly.scores.tables import Partition, read_partition
 from anomaly.spec import from_dict
 from anomaly.storage import Root
 from anomaly.verbs.bags import open_bag, open_group
@@ -69,7 +70,7 @@ class Peak:
 
     def row_of(self, frame: int) -> int:
         """Return the row nearest to a frame."""
-        return int(np.abs(self.index_T - frame).argmin())
+        return nearest_row(self.index_T, frame)
 
     @property
     def shown(self) -> Shown:
@@ -121,15 +122,10 @@ class Judges:
         """Return the events of videos, the highest score first; only their camera-days are read."""
         eventful = [row for row in scored if row.n_events]
         videos = {row.uri for row in eventful}
-        found = [
-            {**event, "camera": camera}
-            for camera, date in sorted({(row.camera, row.date) for row in eventful})
-            for event in read_partition(
-                self.root, self._day(camera, date), "events"
-            ).to_pylist()
-            if event["video"] in videos
+        ranked = ranked_events(self.root, self.archive, self.bundle.name, eventful)
+        return [
+            {**event, "camera": day.camera} for day, event in ranked if event["video"] in videos
         ]
-        return sorted(found, key=lambda event: (-event["score"], event["event_id"]))
 
     @cached_property
     def recent(self) -> list[Event]:
@@ -169,7 +165,7 @@ class Judges:
             bag=whole.only(part),
             index_T=index_T,
             seconds_T=group.seconds_T(),
-            row=int(np.abs(index_T - event["peak_frame"]).argmin()),
+            row=nearest_row(index_T, event["peak_frame"]),
             size=(int(group.attributes["height"]), int(group.attributes["width"])),
         )
 
@@ -196,10 +192,6 @@ class Judges:
             except StoreError:
                 continue
             yield Shown(video["content"], bag)
-
-    def _day(self, camera: str, date: str) -> Partition:
-        name = self.bundle.name
-        return Partition(archive=self.archive, checkpoint=name, camera=camera, date=date)
 
     @cached_property
     def _contexts(self) -> Contexts:

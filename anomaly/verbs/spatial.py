@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly.catalog import CatalogRow
 from anomaly.checkpoints import Checkpoint
 from anomaly.datasets.masks import Masks, masks_of
 from anomaly.errors import SpecError
@@ -30,10 +31,9 @@ from anomaly.evaluation.spatial import (
 from anomaly.evaluation.table import PLACES
 from anomaly.explain.heat import seen_area
 from anomaly.explain.places import boxes, cell_scores
-from anomaly.features.backbones import backbones
 from anomaly.verbs.bags import open_bag, open_group
+from anomaly.verbs.judge import Judges
 from anomaly.verbs.look import Look
-from anomaly.verbs.score import Scorer
 
 _ROWS = 512
 """rows whose cells are asked for at once"""
@@ -87,9 +87,10 @@ def evaluate_places(
             "Expected NAME.npy, or a folder NAME or NAME_gt of numbered pictures."
         )
     tally, regions = PixelTally(), _Regions()
+    judges = Judges(seen.root, seen.archive, bundle)
     name = ""
     for number, (uri, masks) in enumerate(known.items()):
-        video = _Video(seen, bundle, uri)
+        video = _Video(judges, seen.rows[uri])
         name = video.input_name
         n_frames = seen.rows[uri].n_frames
         if len(masks) != n_frames:
@@ -112,19 +113,16 @@ def evaluate_places(
 class _Video:
     """What a checkpoint says of the places of one video."""
 
-    def __init__(self, seen: Look, bundle: Checkpoint, uri: str) -> None:
-        row = seen.rows[uri]
-        scorer = Scorer(seen.root, bundle, row.camera)
-        content = row.content or ""
-        bag = open_bag(scorer.store, bundle.inputs, uri, row.camera, content)
-        self.input_name, recipe = next(iter(bundle.inputs.items()))
-        self.detector = scorer.detector.judge_of(self.input_name)
+    def __init__(self, judges: Judges, row: CatalogRow) -> None:
+        inputs, content = judges.bundle.inputs, row.content or ""
+        self.input_name, recipe = next(iter(inputs.items()))
+        self.detector = judges.detector(row.camera).judge_of(self.input_name)
+        bag = open_bag(judges.store, inputs, row.uri, row.camera, content)
         self.bag = bag.only(self.input_name)
-        self.index_T = open_group(scorer.store, recipe, uri, content).index_T()
+        self.index_T = open_group(judges.store, recipe, row.uri, content).index_T()
         size = int(row.height or 1), int(row.width or 1)
-        backbone = backbones().get(recipe.backbone).build(dict(recipe.parameters))
-        self.area = seen_area(backbone, recipe, size)
-        self.detector_name = bundle.detector
+        self.area = seen_area(judges.backbone(self.input_name), recipe, size)
+        self.detector_name = judges.bundle.detector
 
     def maps(self) -> Iterator[NDArray[np.float64]]:
         """Yield the scores of the cells of each row, NaN where nothing is said."""

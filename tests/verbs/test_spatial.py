@@ -70,13 +70,16 @@ def test_each_pixel_has_the_score_of_the_cell_that_it_lies_in(
 ) -> None:
     from anomaly.checkpoints import load
     from anomaly.datasets.masks import masks_of
+    from anomaly.verbs.judge import Judges
     from anomaly.verbs.look import look
     from anomaly.verbs.spatial import _Video
 
     house, labels = labelled
     folder = masks(tmp_path / "masks", slice(20, 50))
     found = evaluate(house.url, house.archive, labels=labels, masks=str(folder)).places
-    video = _Video(look(house.url, house.archive), load(house.root, "mine"), "gate/3.mp4")
+    seen = look(house.url, house.archive)
+    judges = Judges(seen.root, seen.archive, load(house.root, "mine"))
+    video = _Video(judges, seen.rows["gate/3.mp4"])
     maps = list(video.frames(FRAMES))
     lines, columns = maps[0].shape
     line_H, column_W = np.arange(48) * lines // 48, np.arange(64) * columns // 64
