@@ -5,11 +5,12 @@ says is turned into -log10 of how often normal video makes it say as much, learn
 had not seen, as Reiss and Hoshen calibrate their attributes ("Attribute-based Representations for
 Accurate and Interpretable Video Anomaly Detection", 2022, there by minimum and maximum).
 
-Where we depart: the first part leads. Where no other is heard its scores come out as they are. Any other
-is heard only where it is sure: where it says something rarer than once in three times the normal video that
-it was judged on. It then scores as the leading part would where it says something as rare. So a part that
-knows nothing about a camera costs nothing there, whatever it mumbles. A row scores as its most unlikely
-cell in any part that is heard, and tells which part that was.
+Where we depart: one part leads, the first unless a detector says otherwise for a video. Where no other is
+heard what it says is what counts. Any other is heard only where it is sure: where it says something rarer
+than once in three times the normal video that it was judged on. So a part that knows nothing about a camera
+costs nothing there, whatever it mumbles. All speak in the units of the first part: they score as it would
+where it says something as rare. A row scores as its most unlikely cell in any part that is heard, and
+tells which part that was.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from anomaly.training.rarity import Rarity
 from anomaly.windows.bags import Bag
 
 Hearing = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""what a part says -> what counts of it, NaN where it is not heard"""
+"""what a part says -> what counts of it, in units of the first part; NaN where it is not heard"""
 
 _LEAST_SCALE = 0.05
 """of a part's tail, in units of the standard deviation that `knn` scales features to"""
@@ -49,7 +50,7 @@ class JoinedParameters:
 
 
 class Joined(Detector):
-    """The first part, and the others where they are sure; one part an input.
+    """The leading part, and the others where they are sure; one part an input.
 
     Its state is that of each part under `<input>.part.`, and what makes it comparable under
     `<input>.level.`.
@@ -94,10 +95,17 @@ class Joined(Detector):
     def judge_of(self, name: str) -> Detector:
         return self._parts[name]
 
+    def listened_to(self, bag: Bag) -> Sequence[str]:
+        """Return the inputs whose parts are listened to in a video, the leading one first."""
+        del bag
+        return list(self.inputs)
+
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
-        said = [part.score(bag.only(name)) for name, part in self._parts.items()]
-        return self._joined(said, bag.n_rows)
+        return self._joined(
+            {name: self._parts[name].score(bag.only(name)) for name in self.listened_to(bag)},
+            bag.n_rows,
+        )
 
     @override
     def left_out(self, bags: Sequence[Bag]) -> Iterator[tuple[Bag, Iterator[WindowScores]]]:
@@ -108,31 +116,35 @@ class Joined(Detector):
         for several in zip(*parts, strict=True):
             sources = {name: one for bag, _ in several for name, one in bag.sources.items()}
             bag = replace(several[0][0], sources=sources)
-            yield bag, self._joined([blocks for _, blocks in several], bag.n_rows)
+            said = dict(zip(self._parts, (blocks for _, blocks in several), strict=True))
+            heard = {name: said[name] for name in self.listened_to(bag)}
+            yield bag, self._joined(heard, bag.n_rows)
 
     def _joined(
-        self, said: Sequence[Iterator[WindowScores]], n_rows: int
+        self, said: Mapping[str, Iterator[WindowScores]], n_rows: int
     ) -> Iterator[WindowScores]:
-        """Yield what is heard of what the parts said, in whatever blocks they said it."""
+        """Yield what is heard of what the parts said, the leading one first, in whatever blocks."""
         streams = [
-            _Stream(blocks, heard) for blocks, heard in zip(said, self._hearings(), strict=True)
+            _Stream(blocks, self._hearing(name, leads=number == 0))
+            for number, (name, blocks) in enumerate(said.items())
         ]
+        number_P = np.array([list(self.inputs).index(name) for name in said], dtype=np.int8)
         start = 0
         while start < n_rows:
             stop = min(stream.known_until(start) for stream in streams)
-            yield _joined([stream.take(start, stop) for stream in streams])
+            yield _joined([stream.take(start, stop) for stream in streams], number_P)
             start = stop
 
-    def _hearings(self) -> list[Hearing]:
-        """Return for each part how what it says is heard: in the leading part's units."""
-        leading, *others = self._rarity.values()
-
-        def of_other(rarity: Rarity) -> Hearing:
-            return lambda score_N: leading.rows.inverses(
-                rarity.if_sure(score_N, self.parameters.sure)
+    def _hearing(self, name: str, *, leads: bool) -> Hearing:
+        """Return how what a part says is heard."""
+        first, own = next(iter(self._rarity.values())), self._rarity[name]
+        if not leads:
+            return lambda score_N: first.rows.inverses(
+                own.if_sure(score_N, self.parameters.sure)
             )
-
-        return [lambda score_N: score_N, *map(of_other, others)]
+        if own is first:
+            return lambda score_N: score_N
+        return lambda score_N: first.rows.inverses(own.rows(score_N))
 
     @override
     def state(self) -> Arrays:
@@ -231,11 +243,11 @@ class _Stream:
         return _Piece(first_row, block.cells is not None, score_T, *cells)
 
 
-def _joined(pieces: Sequence[_Piece]) -> WindowScores:
-    """Return the highest score of each row, whose it is, and the cells of all that is heard."""
+def _joined(pieces: Sequence[_Piece], number_P: NDArray[np.int8]) -> WindowScores:
+    """Return the highest score of each row, the number of its part, and the cells of all that is heard."""
     score_PT = np.stack([piece.score_T for piece in pieces])
     score_PT[np.isnan(score_PT)] = -np.inf
-    part_T = score_PT.argmax(axis=0).astype(np.int8)
+    part_T = number_P[score_PT.argmax(axis=0)]
     rows_T = np.arange(pieces[0].first_row, pieces[0].stop, dtype=np.int64)
     cells = None
     if any(piece.localises for piece in pieces):

@@ -3,9 +3,10 @@
 Roth et al., "Towards total recall in industrial anomaly detection" (PatchCore, CVPR 2022): a memory of
 normal vectors, thinned by greedy k-centre; the distance to the nearest one is the score. Where we depart:
 vectors are scaled in groups (for the backbone `motion`: change, texture, direction), so that a seldom-used
-direction is not magnified; the place in the picture is part of the vector; distances are not reweighted,
-but averaged over squares of neighbouring cells. Training video need not be quite clean: a remembered
-vector that no other training video has anything like is doubted, and lies farther away by as much.
+direction is not magnified; the place in the picture is part of the vector, unless it is of `trail`;
+distances are not reweighted, but averaged over squares of neighbouring cells. Training video need not be
+quite clean: a remembered vector that no other training video has anything like is doubted, and lies
+farther away by as much.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _GROUPS_OF: dict[str, Groups] = {
     "motion": ((0,), (1, 2), (3, 4, 5, 6)),  # change; texture; right, left, down, up
     "static": ((0,), (1,), (2,)),  # age; share; contrast
 }
+_LOCATION_WEIGHT_OF = {"trail": 0.0}
 
 
 @spec
@@ -56,8 +58,9 @@ class KnnParameters:
     """vectors drawn uniformly from the training videos"""
     bank: Annotated[int, Field(ge=1)] = 1_000
     """vectors of the sample that are remembered"""
-    location_weight: Annotated[float, Field(ge=0)] = 1.0
-    """how much the place in the picture counts; a group of features has variance 1"""
+    location_weight: Annotated[float, Field(ge=0)] | None = None
+    """how much the place in the picture counts, where a group of features has variance 1; not given: 1,
+    and 0 for `trail`, which means the same in every room"""
     doubt: Annotated[float, Field(ge=0)] = 1.0
     """how much it counts that no other training video has anything like a remembered vector"""
     squares: bool = True
@@ -126,7 +129,7 @@ class Knn(Detector):
         def of_cells(values_ND: Tensor, block: FeatureBlock) -> Tensor:
             distance_N = formulas.nearest(
                 formulas.standardised(values_ND, standard),
-                own.location_weight * locations(block),
+                self._location_weight * locations(block),
                 self.bank_KE,
                 self.doubt_K,
             )
@@ -165,8 +168,13 @@ class Knn(Detector):
 
     def _embed(self, vectors_ND: FloatArray, places_N2: FloatArray) -> NDArray[np.float32]:
         scaled_ND = (vectors_ND - self.mean_D) / self.scale_D
-        weight = np.float32(self.parameters.location_weight)
-        return np.concatenate([scaled_ND, weight * places_N2], axis=1)
+        return np.concatenate([scaled_ND, self._location_weight * places_N2], axis=1)
+
+    @property
+    def _location_weight(self) -> np.float32:
+        usual = _LOCATION_WEIGHT_OF.get(self.inputs[self.input].backbone, 1.0)
+        given = self.parameters.location_weight
+        return np.float32(usual if given is None else given)
 
     def _groups(self, dimension: int) -> Groups:
         usual = _GROUPS_OF.get(self.inputs[self.input].backbone, (tuple(range(dimension)),))

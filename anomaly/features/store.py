@@ -244,6 +244,11 @@ class FeatureGroup:
             begins.read(0, n_views),
         )
 
+    def first_view(self) -> NDArray[np.uint8] | None:
+        """Return the small picture of the first seconds, (H, W); None where it was not measured."""
+        views = self._columns.get("views")
+        return None if views is None or not views.array.shape[0] else views.read(0, 1)[0]
+
     def _light_T2(self) -> NDArray[np.float32]:
         """Return brightness and change of each row; older groups hold nothing else of the picture."""
         name = "picture" if "picture" in self._columns else "light"

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from anomaly.detectors import Arrays
 from anomaly.features.picture import STATISTICS, Picture
+from anomaly.features.views import KnownViews
 from anomaly.scores import FrameScores
-from anomaly.scores.views import KnownViews
 
 BLOCK_SECONDS = 10.0
 """a mark is made for so long at a time"""

@@ -32,16 +32,22 @@ def open_bag(
     Raises:
         StoreError: features of an input are missing.
     """
+    groups = {name: open_group(store, spec, uri, content) for name, spec in inputs.items()}
     sources = {
-        name: _recalling(store, spec, uri, content, before) for name, spec in inputs.items()
+        name: _recalling(store, group, inputs[name], content, before)
+        for name, group in groups.items()
     }
-    return Bag(video=uri, camera=camera, sources=sources, ranges=ranges)
+    view_HW = next(iter(groups.values())).first_view()
+    return Bag(uri, camera, sources, ranges, view_HW=view_HW)
 
 
 def _recalling(
-    store: FeatureStore, spec: FeatureSpec, uri: str, content: str, before: Sequence[Before]
+    store: FeatureStore,
+    group: FeatureGroup,
+    spec: FeatureSpec,
+    content: str,
+    before: Sequence[Before],
 ) -> FeatureSource:
-    group = open_group(store, spec, uri, content)
     backbone = backbones().get(spec.backbone)
     parameters = from_dict(backbone.Parameters, spec.parameters)
     if not before or backbone.context_seconds(parameters) <= 0:

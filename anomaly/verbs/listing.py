@@ -159,7 +159,7 @@ def _plugin(cls: type[Any], name: str) -> dict[str, Any]:
             field: {
                 "default": values.get("default"),
                 "description": about.get(field),
-                "type": values.get("enum") or values.get("type"),
+                "type": values.get("enum") or values.get("type") or _first_type(values),
             }
             for field, values in schema.get("properties", {}).items()
         },
@@ -168,6 +168,11 @@ def _plugin(cls: type[Any], name: str) -> dict[str, Any]:
         if hasattr(cls, fact):
             found[fact] = getattr(cls, fact)
     return found
+
+
+def _first_type(values: dict[str, Any]) -> str | None:
+    """Return the type of a field that may also be left open."""
+    return next((kind.get("type") for kind in values.get("anyOf", ())), None)
 
 
 def _descriptions(parameters: type[Any]) -> dict[str, str]:

@@ -151,6 +151,8 @@ class Bag:
     """class of each row, -1 for rows that count neither way; None: rows are not labelled"""
     group: str = ""
     """videos of one group come from one source and stay on one side of every split; empty: alone"""
+    view_HW: NDArray[np.uint8] | None = None
+    """what the camera showed in the first seconds, small and grey; None: nobody measured it"""
 
     @property
     def n_rows(self) -> int:

@@ -92,20 +92,24 @@ def blocks_in(size_hw: tuple[int, ...], side: int) -> tuple[int, int]:
     return max(1, size_hw[0] // side), max(1, size_hw[1] // side)
 
 
-def cell_means(plane: NDArray[Any], side: int) -> Plane:
-    """Return the mean of a plane over each cell of 2 x 2 blocks, cells a block apart.
+def cell_means(planes: NDArray[Any], side: int) -> Plane:
+    """Return the means of a plane, or of several, over cells of 2 x 2 blocks, cells a block apart.
 
-    Shape (block rows - 1, block columns - 1): of a grid of cells centred on the corners of blocks,
+    Shape (..., block rows - 1, block columns - 1): of a grid of cells centred on the corners of blocks,
     everything but the outermost ring.
     """
     import cv2
 
-    blocks_hw = blocks_in(plane.shape, side)
+    *several, height, width = planes.shape
+    blocks_hw = blocks_in((height, width), side)
     rows, columns = (
-        min(n * side, length) for n, length in zip(blocks_hw, plane.shape, strict=True)
+        min(n * side, length) for n, length in zip(blocks_hw, (height, width), strict=True)
     )
-    inside = np.ascontiguousarray(plane[:rows, :columns], dtype=np.float32)
-    blocks: Any = cv2.resize(inside, blocks_hw[::-1], interpolation=cv2.INTER_AREA)
-    pairs = blocks[:, 1:] + blocks[:, :-1]
-    cells: Plane = (pairs[1:] + pairs[:-1]) * np.float32(0.25)
+    # All planes as one tall picture: a single area-resize averages every block of every plane.
+    tall = np.ascontiguousarray(planes[..., :rows, :columns], np.float32).reshape(-1, columns)
+    tall_wh = blocks_hw[1], blocks_hw[0] * len(tall) // rows
+    blocks: Any = cv2.resize(tall, tall_wh, interpolation=cv2.INTER_AREA)
+    blocks = blocks.reshape(*several, *blocks_hw)
+    pairs = blocks[..., 1:] + blocks[..., :-1]
+    cells: Plane = (pairs[..., 1:, :] + pairs[..., :-1, :]) * np.float32(0.25)
     return cells

@@ -37,6 +37,8 @@ from anomaly.spec import spec
 from anomaly.video import FrameBatch
 
 _SHRINK = 4
+_PATCH_STRIDE = 5
+"""pixels from one patch of 8 x 8, whose flow is sought, to the next"""
 _BLOCK = 4
 """side of a block in pixels of the quarter-size picture; a cell is 2 x 2 blocks, cells lie a block apart"""
 _STEP_SECONDS = 1 / 16
@@ -57,6 +59,8 @@ _NEAR = 5
 _KNOWN_SHARE = 0.5
 """what moves where less matter was known has come from nowhere yet"""
 _LEAST_SIDE_OF_FLOW = 12
+_ACROSS_4, _BELOW_4 = np.array([[0, 1, 0, 1], [0, 0, 1, 1]], dtype=np.float32)[..., None]
+"""the four pixels that a moved one comes to lie on, from the upper left"""
 _QUANTUM = np.float32(1 / 4)
 """pixels to which trails are rounded, far below what they are good to: stored bytes shrink"""
 
@@ -79,7 +83,7 @@ class Trail(CellBackbone):
     """
 
     Parameters = TrailParameters
-    version = 2
+    version = 3
     parameters: TrailParameters
 
     @property
@@ -113,12 +117,12 @@ class _Matter:
         self._own = parameters
         self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._flow.setFinestScale(0)
+        self._flow.setPatchStride(_PATCH_STRIDE)
         self._size_hw = max(1, size_hw[0] // _SHRINK), max(1, size_hw[1] // _SHRINK)
         rows, columns = blocks_in(self._size_hw, _BLOCK)
         self.grid = rows + 1, columns + 1
         self._planes_3HW = np.zeros((3, *self._size_hw), dtype=np.float32)
-        # Where each pixel is, (x, y) as OpenCV has it.
-        self._at_HW2 = np.indices(self._size_hw, dtype=np.float32)[::-1].transpose(1, 2, 0)
+        self._row_HW, self._column_HW = np.indices(self._size_hw, dtype=np.float32)
         self._lit: Plane | None = None
         self._seconds = 0.0
         self._cells = _nothing()
@@ -156,11 +160,12 @@ class _Matter:
         least = _EVIDENT_NOISES / _SMOOTH * noise(change - smooth) + _LEAST_CHANGE
         evident = (np.abs(smooth) > least).astype(np.uint8)
         near = self._cv2.dilate(evident, np.ones((_NEAR, _NEAR), np.uint8)).astype(bool)
-        far = np.square(flow_HW2).sum(axis=2) > _MOVING_PIXELS**2
+        # Axis by axis: NumPy is slow where the last axis is as short as two.
+        u_HW, v_HW = self._cv2.split(flow_HW2)
+        far = u_HW * u_HW + v_HW * v_HW > _MOVING_PIXELS**2
         # What uncovers ground leaves it where it was, though flow is smooth across its edge.
-        there = self._cv2.remap(
-            now, self._at_HW2 + flow_HW2 / _SHRINK, None, self._cv2.INTER_LINEAR
-        )
+        to_x_HW, to_y_HW = self._column_HW + u_HW / _SHRINK, self._row_HW + v_HW / _SHRINK
+        there = self._cv2.remap(now, to_x_HW, to_y_HW, self._cv2.INTER_LINEAR)
         gone = self._blurred(np.abs(there - before)) < self._blurred(np.abs(change))
         return flow_HW2, near & far & gone
 
@@ -181,29 +186,25 @@ class _Matter:
         self, flow_HW2: Plane, row_M: NDArray[np.intp], column_M: NDArray[np.intp]
     ) -> None:
         """Move what moves, each pixel dealt out to the four that it comes to lie on."""
-        moved_M2 = flow_HW2[row_M, column_M]
-        share_M, right_M, down_M = self._planes_3HW[:, row_M, column_M]
+        moved_2M = flow_HW2[row_M, column_M].T
+        amount_3M = self._planes_3HW[:, row_M, column_M]
         self._planes_3HW[:, row_M, column_M] = 0
-        amounts = share_M, right_M + moved_M2[:, 0], down_M + moved_M2[:, 1]
+        amount_3M[1:] += moved_2M
         height, width = self._size_hw
-        to_x_M = column_M + moved_M2[:, 0] / _SHRINK
-        to_y_M = row_M + moved_M2[:, 1] / _SHRINK
-        left_M, top_M = np.floor(to_x_M), np.floor(to_y_M)
-        for across in (0, 1):
-            for below in (0, 1):
-                x_M, y_M = left_M + across, top_M + below
-                part_M = (1 - np.abs(to_x_M - x_M)) * (1 - np.abs(to_y_M - y_M))
-                inside_M = (x_M >= 0) & (x_M < width) & (y_M >= 0) & (y_M < height)
-                target_M = (y_M * width + x_M)[inside_M].astype(np.intp)
-                for number, amount_M in enumerate(amounts):
-                    dealt = (part_M * amount_M)[inside_M]
-                    gathered = np.bincount(target_M, dealt, height * width)
-                    self._planes_3HW[number] += gathered.reshape(height, width)
+        to_x_M, to_y_M = column_M + moved_2M[0] / _SHRINK, row_M + moved_2M[1] / _SHRINK
+        x_4M, y_4M = np.floor(to_x_M) + _ACROSS_4, np.floor(to_y_M) + _BELOW_4
+        part_4M = (1 - np.abs(to_x_M - x_4M)) * (1 - np.abs(to_y_M - y_4M))
+        inside_4M = (x_4M >= 0) & (x_4M < width) & (y_4M >= 0) & (y_4M < height)
+        target_N = (y_4M * width + x_4M)[inside_4M].astype(np.intp)
+        for number, amount_M in enumerate(amount_3M):
+            dealt_N = (part_4M * amount_M)[inside_4M]
+            gathered = np.bincount(target_N, dealt_N, height * width)
+            self._planes_3HW[number] += gathered.reshape(height, width)
         # Where more has gathered than a pixel holds, what lies there is the mean of it.
         self._planes_3HW /= np.maximum(self._planes_3HW[0], 1)
 
     def _measured(self) -> tuple[Plane, NDArray[np.int16]]:
-        share, right, down = (cell_means(plane, _BLOCK) for plane in self._planes_3HW)
+        share, right, down = cell_means(self._planes_3HW, _BLOCK)
         active = share > self._own.active_fraction
         trail_ND = np.stack([right[active], down[active]], axis=1) / share[active][:, None]
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from anomaly.evaluation.curves import Clip as Judged
 from anomaly.evaluation.metrics.frame_auc_micro import FrameAucMicro
 from anomaly.features import Backbone, FeatureBlock, FeatureSpec, concatenate, recipe_of
 from anomaly.features.backbones import backbones
+from anomaly.features.picture import VIEW_SECONDS, PictureMeter
 from anomaly.scores import FrameScores, ScoreSpec
 from anomaly.scores.events import Event
 from anomaly.scores.fit import fit_model, score_bag
@@ -123,7 +124,7 @@ class Bench:
             for clip in fold.train:
                 bag, rows, _ = self.bag(candidate, clip)
                 ranges = learnt_ranges(clip, rows.index_T(), rows.seconds_T())
-                bags.append(Bag(bag.video, bag.camera, bag.sources, ranges))
+                bags.append(replace(bag, ranges=ranges))
             context = FitContext(np.random.default_rng(candidate.seed))
             self._models[key] = fit_model(candidate.make, bags, _SCORES, context)
         return self._models[key]
@@ -138,7 +139,22 @@ class Bench:
         labels_T = clip.labels_T[::2] if corruption == "half frame rate" else clip.labels_T
         sources = {name: MemorySource(block) for name, block in blocks.items()}
         rows = Rows(next(iter(blocks.values())), len(labels_T))
-        return Bag(str(clip.path), clip.camera, sources), rows, labels_T
+        view_HW = self._view(clip, corruption)
+        return Bag(str(clip.path), clip.camera, sources, view_HW=view_HW), rows, labels_T
+
+    def _view(self, clip: Clip, corruption: str) -> np.ndarray:
+        """Return what the store keeps of a clip's first seconds."""
+        path = self.cache / f"{fingerprint([str(clip.path), corruption, 'view'])}.view.npy"
+        if not path.exists():
+            frames, seconds_T = self._pictures(
+                clip, backbones().get("motion").build({}).pixels, corruption
+            )
+            n_frames = int(np.searchsorted(seconds_T, VIEW_SECONDS))
+            batch = FrameBatch(frames[:n_frames], np.arange(n_frames), seconds_T[:n_frames])
+            meter = PictureMeter()
+            meter.measure(batch)
+            np.save(path, meter.finish().views_VHW[0])
+        return np.load(path)
 
     def _features(
         self, backbone: Backbone, clip: Clip, corruption: str, recipe: Any
@@ -146,12 +162,7 @@ class Bench:
         name = fingerprint([to_dict(recipe), str(clip.path), corruption])
         path = self.cache / f"{name}.npz"
         if not path.exists():
-            frames, seconds_T = self.frames(clip.path, backbone.pixels)
-            if corruption:
-                rng = np.random.default_rng(zlib.crc32(f"{clip.path}{corruption}".encode()))
-                changed = CORRUPTIONS[corruption](frames[..., 0], seconds_T, rng)
-                seconds_T = seconds_T[:: 2 if len(changed) < len(frames) else 1]
-                frames = changed[..., None]
+            frames, seconds_T = self._pictures(clip, backbone.pixels, corruption)
             batches = (
                 FrameBatch(
                     frames[a : a + BATCH],
@@ -162,6 +173,16 @@ class Bench:
             )
             save_block(path, concatenate(list(backbone.extract(batches))))
         return load_block(path)
+
+    def _pictures(
+        self, clip: Clip, pixels: PixelSpec, corruption: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        frames, seconds_T = self.frames(clip.path, pixels)
+        if not corruption:
+            return frames, seconds_T
+        rng = np.random.default_rng(zlib.crc32(f"{clip.path}{corruption}".encode()))
+        changed = CORRUPTIONS[corruption](frames[..., 0], seconds_T, rng)
+        return changed[..., None], seconds_T[:: 2 if len(changed) < len(frames) else 1]
 
     def frames(self, path: Path, pixels: PixelSpec) -> tuple[np.ndarray, np.ndarray]:
         stored = self.cache / f"{fingerprint([to_dict(pixels), str(path)])}.frames.npz"

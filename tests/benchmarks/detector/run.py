@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from anomaly.detectors import DEFAULT, detectors
 from anomaly.errors import StoreError
+from anomaly.features.backbones import backbones
 from anomaly.video.synthetic import make_archive
 from tests.benchmarks.detector.measure import Bench, Candidate, judged_figure
 from tests.benchmarks.detector.protocol import Trial, trials
@@ -23,8 +25,7 @@ CANDIDATES = (
     ("knn", ("static",)),
     ("knn", ("trail",)),
     ("knn", ("appearance",)),
-    ("default", ("motion", "static")),
-    ("fused", ("trail", "static")),
+    ("default", detectors().get(DEFAULT).backbones),
 )
 SYNTHETIC_SEEDS = (0, 1)
 
@@ -36,14 +37,14 @@ def main() -> None:
     options.add_argument("--rows", nargs="*", default=["*"])
     options.add_argument("--candidates", nargs="*", default=[])
     options.add_argument("--seeds", type=int, default=1)
+    options.add_argument("--weights", type=Path, help="of mobilenetv2_100, for `timm_cells`")
     chosen = options.parse_args()
     bench = Bench(chosen.cache)
-    candidates = [
-        candidate
-        for detector, inputs in CANDIDATES
-        if (candidate := Candidate.named(detector, *inputs)).name in chosen.candidates
-        or not chosen.candidates
-    ]
+    candidates = [Candidate.named(detector, *inputs) for detector, inputs in CANDIDATES]
+    if chosen.weights:
+        candidates.append(_with_weights(chosen.weights))
+    if chosen.candidates:
+        candidates = [one for one in candidates if one.name in chosen.candidates]
     print("| trial | frame index |", " | ".join(c.name for c in candidates), "|")
     print("|---|---|" + "---|" * len(candidates))
     for trial in trials(chosen.data, [_synthetic(chosen.cache, s) for s in SYNTHETIC_SEEDS]):
@@ -55,6 +56,12 @@ def main() -> None:
                 "|",
                 flush=True,
             )
+
+
+def _with_weights(path: Path) -> Candidate:
+    options = {"weights": str(path), "model_args": {"pad_type": "same"}}
+    backbone = backbones().get("timm_cells").build(options)
+    return Candidate("knn timm_cells", "knn", {"timm_cells": backbone})
 
 
 def _figure(bench: Bench, candidate: Candidate, trial: Trial, n_seeds: int) -> str:
