@@ -51,7 +51,7 @@ _backbone = click.option(
     "--backbone",
     "backbones",
     multiple=True,
-    show_default="what the detector is made for: motion and static",
+    show_default="what the detector is made for: motion, static and trail",
     metavar="NAME",
     help="where features come from; see `anomaly list backbones`",
 )
