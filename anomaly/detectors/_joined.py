@@ -52,8 +52,8 @@ class JoinedParameters:
 class Joined(Detector):
     """The leading part, and the others where they are sure; one part an input.
 
-    Its state is that of each part under `<input>.part.`, and what makes it comparable under
-    `<input>.level.`.
+    A part of whose input the training video had nothing says nothing, unless it is the first. The state is
+    that of each part under `<input>.part.`, and what makes it comparable under `<input>.level.`.
     """
 
     Parameters = JoinedParameters
@@ -83,9 +83,12 @@ class Joined(Detector):
     def fit(
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
+        self._rarity = {}
         for name, part in self._parts.items():
             own = [bag.only(name) for bag in bags]
             (generator,) = context.generator.spawn(1)
+            if self._rarity and not any(map(_has_vectors, own)):
+                continue  # what was never seen cannot be told to be rarer than sure; see `Rarity`
             part.fit(own, validation=(), context=replace(context, generator=generator))
             honest = [_usable_scores(bag, blocks) for bag, blocks in part.left_out(own)]
             self._rarity[name] = Rarity.fit(honest, least_scale=_LEAST_SCALE)
@@ -95,10 +98,15 @@ class Joined(Detector):
     def judge_of(self, name: str) -> Detector:
         return self._parts[name]
 
+    @property
+    def learnt(self) -> list[str]:
+        """The inputs of which the training video had something, in the order in which they are named."""
+        return list(self._rarity)
+
     def listened_to(self, bag: Bag) -> Sequence[str]:
-        """Return the inputs whose parts are listened to in a video, the leading one first."""
+        """Return those of the inputs learnt whose parts are heard in a video, the leading one first."""
         del bag
-        return list(self.inputs)
+        return self.learnt
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
@@ -110,13 +118,12 @@ class Joined(Detector):
     @override
     def left_out(self, bags: Sequence[Bag]) -> Iterator[tuple[Bag, Iterator[WindowScores]]]:
         parts = [
-            part.left_out([bag.only(name) for bag in bags])
-            for name, part in self._parts.items()
+            self._parts[name].left_out([bag.only(name) for bag in bags]) for name in self.learnt
         ]
         for several in zip(*parts, strict=True):
             sources = {name: one for bag, _ in several for name, one in bag.sources.items()}
             bag = replace(several[0][0], sources=sources)
-            said = dict(zip(self._parts, (blocks for _, blocks in several), strict=True))
+            said = dict(zip(self.learnt, (blocks for _, blocks in several), strict=True))
             heard = {name: said[name] for name in self.listened_to(bag)}
             yield bag, self._joined(heard, bag.n_rows)
 
@@ -150,20 +157,28 @@ class Joined(Detector):
     def state(self) -> Arrays:
         return {
             f"{name}.{kind}.{key}": array
-            for name, part in self._parts.items()
-            for kind, arrays in (("part", part.state()), ("level", self._rarity[name].state()))
+            for name, rarity in self._rarity.items()
+            for kind, arrays in (("part", self._parts[name].state()), ("level", rarity.state()))
             for key, array in arrays.items()
         }
 
     @override
     def load_state(self, state: Arrays) -> None:
+        self._rarity = {}
         for name, part in self._parts.items():
-            part.load_state(_below(state, f"{name}.part."))
-            self._rarity[name] = Rarity.from_state(_below(state, f"{name}.level."))
+            if arrays := _below(state, f"{name}.part."):
+                part.load_state(arrays)
+                self._rarity[name] = Rarity.from_state(_below(state, f"{name}.level."))
 
 
 def _below(state: Arrays, prefix: str) -> Arrays:
     return {key.removeprefix(prefix): a for key, a in state.items() if key.startswith(prefix)}
+
+
+def _has_vectors(bag: Bag) -> bool:
+    return any(
+        block.values_ND.size for name in bag.sources for block in bag.usable_blocks(name)
+    )
 
 
 def _usable_scores(bag: Bag, blocks: Iterator[WindowScores]) -> NDArray[np.float64]:

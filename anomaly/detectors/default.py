@@ -57,11 +57,12 @@ class Default(Joined):
 
     @override
     def listened_to(self, bag: Bag) -> Sequence[str]:
-        of = {name: recipe.backbone for name, recipe in self.inputs.items()}
-        abroad = sorted((n for n in of if of[n] != _HOME_ONLY), key=lambda n: of[n] != _ABROAD)
+        of = {name: self.inputs[name].backbone for name in self.learnt}
         home = [name for name in of if of[name] != _ABROAD]
-        knows_other = abroad and of[abroad[0]] == _ABROAD
-        return abroad if knows_other and not self._is_home(bag) else home
+        if _ABROAD not in of.values() or self._is_home(bag):
+            return home
+        abroad = [name for name in of if of[name] != _HOME_ONLY]
+        return sorted(abroad, key=lambda name: of[name] != _ABROAD)
 
     def _is_home(self, bag: Bag) -> bool:
         if self._place is None or bag.view_HW is None:

@@ -104,7 +104,7 @@ class Knn(Detector):
         self.scale_D = group_scale(vectors_ND, self._groups(vectors_ND.shape[1]))
         sample_NE = round_for_products(self._embed(vectors_ND, places_N2))
         chosen_K = k_centre(project(sample_NE, context.generator), own.bank)
-        self._witnesses = Witnesses.of(sample_NE, side_N, chosen_K)
+        self._witnesses = Witnesses.of(sample_NE, side_N, chosen_K, len(sides))
         self.bank_KE, self.doubt_K = sample_NE[chosen_K], own.doubt * self._witnesses.doubts()
         return self
 

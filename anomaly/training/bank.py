@@ -92,10 +92,16 @@ class Witnesses:
 
     @classmethod
     def of(
-        cls, sample_NE: Vectors, side_N: NDArray[np.int16], chosen_K: NDArray[np.int64]
+        cls,
+        sample_NE: Vectors,
+        side_N: NDArray[np.int16],
+        chosen_K: NDArray[np.int64],
+        n_sides: int,
     ) -> Self:
-        """Return the bank `sample_NE[chosen_K]` with what the rest of the sample says of it."""
-        n_sides = int(side_N.max()) + 1
+        """Return the bank `sample_NE[chosen_K]` with what the rest of the sample says of it.
+
+        There may be sides of which the sample holds nothing.
+        """
         members = [np.flatnonzero(side_N == side) for side in range(n_sides)]
         side_K = side_N[chosen_K]
         gap_KF = _gaps(sample_NE[chosen_K], sample_NE, members)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ def view(place):
     return np.random.default_rng(place).integers(0, 255, (30, 40), dtype=np.uint8)
 
 
-def block(seed, dimension, n_rows=120):
+def block(seed, dimension, n_rows=90):
     generator = np.random.default_rng(seed)
     counts = generator.integers(1, 4, n_rows)
     offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -38,14 +40,12 @@ def bag(seed, place=0, parts=PARTS, **planted):
     return Bag(f"{seed}", "cam", sources, view_HW=None if place is None else view(place))
 
 
+def recipe_of(name):
+    return FeatureSpec(backbone=name, parameters={}, version=1, weights="", pixels=PixelSpec())
+
+
 def fitted(places, parts=PARTS):
-    recipes = {
-        name: FeatureSpec(
-            backbone=name, parameters={}, version=1, weights="", pixels=PixelSpec()
-        )
-        for name in parts
-    }
-    built = detectors().get("default").build({}, recipes)
+    built = detectors().get("default").build({}, {name: recipe_of(name) for name in parts})
     bags = [bag(number, place, parts) for number, place in enumerate(places)]
     return built.fit(bags, validation=(), context=FitContext(np.random.default_rng(0))), bags
 
@@ -118,3 +118,29 @@ def test_the_place_is_part_of_what_is_learnt(one_place):
     for place in (0, 5):
         video = bag(77, place, motion=60, trail=20)
         assert spoken(again, video) == spoken(one_place, video)
+
+
+def test_a_part_that_never_had_anything_to_learn_says_nothing():
+    recipes = {name: recipe_of(name) for name in PARTS}
+    bags = [nothing_rests(bag(number)) for number in range(12)]
+    detector = detectors().get("default").build({}, recipes)
+    detector.fit(bags, validation=(), context=FitContext(np.random.default_rng(0)))
+    again = detectors().get("default").build({}, recipes)
+    again.load_state(detector.state())
+    for one in (detector, again):
+        assert one.learnt == ["motion", "trail"]
+        assert spoken(one, bag(77, motion=60, static=20)) == (60, "motion")
+    assert len(list(detector.left_out(bags))) == 12
+
+
+def nothing_rests(video):
+    there = video.sources["static"].block
+    empty = FeatureBlock(
+        there.index_T,
+        there.seconds_T,
+        there.values_ND[:0],
+        np.zeros_like(there.offsets_S),
+        there.place_N2[:0],
+        there.grid,
+    )
+    return replace(video, sources={**video.sources, "static": MemorySource(empty)})

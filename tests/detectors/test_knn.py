@@ -204,3 +204,16 @@ def test_a_bundle_of_an_earlier_version_has_no_doubts_and_scores_as_before():
     del state["doubt"]
     old.load_state(state)
     assert row_score(old, of_one_row(9)) == row_score(detector, of_one_row(9))
+
+
+def test_videos_without_any_cell_can_be_left_out_too():
+    """The last side has no vector in the sample."""
+    full = [of_one_row(n) for n in range(3)]
+    nothing = cells_bag(np.zeros((0, 2)), np.zeros((0, 2)), (5, 5), "empty")
+    for bags in ([*full, nothing], [nothing, *full]):
+        detector = fit(bags, {}, "x")
+        honest = {
+            bag.video: next(blocks).scores_NL[0, 0] for bag, blocks in detector.left_out(bags)
+        }
+        assert sorted(honest) == sorted(bag.video for bag in bags)
+        assert honest["empty"] == 0

@@ -18,7 +18,7 @@ sides = hnp.arrays(np.int16, SAMPLE, elements=st.integers(0, SIDES - 1))
 
 def witnesses(sample, side_N, n_centres=8):
     rounded = round_for_products(sample)
-    return Witnesses.of(rounded, side_N, k_centre(rounded, n_centres))
+    return Witnesses.of(rounded, side_N, k_centre(rounded, n_centres), int(side_N.max()) + 1)
 
 
 @settings(max_examples=60)
