@@ -20,7 +20,8 @@ _REFERENCES = 16
 _ALIKE = 0.9
 """agreement from which on another reference would say nothing new"""
 _SAME_PLACE = 0.5
-"""agreement from which on two views show one place: of 60 real cameras none agreed with another to 0.4"""
+"""agreement from which on two views show one place: in 68 clips of real video those of one place agreed to
+0.66 and more, those of different ones to 0.24 at most"""
 _NEARLY_ALL = 0.9
 """share of the training videos that must show one place: a camera may have been moved for a night"""
 _DETAIL = 9
