@@ -18,8 +18,9 @@ come from the same decoder (`resume`; until then `progress/` holds the cells of 
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -31,6 +32,7 @@ from typing_extensions import override
 
 from anomaly.errors import StoreError, TransientError
 from anomaly.features import FeatureBlock, FeatureSpec
+from anomaly.features.columns import Column, GrowingColumn
 from anomaly.features.gate import summary
 from anomaly.features.picture import Picture
 from anomaly.features.resume import LeftOver, forget_counts, left_over, save_counts
@@ -280,49 +282,14 @@ class FeatureGroup:
         )
 
     @cached_property
-    def _columns(self) -> dict[str, _Column]:
+    def _columns(self) -> dict[str, Column]:
         import zarr
 
         with self.root.translated_errors(self.key):
             group = zarr.open_group(
                 self.root.zarr_store(self.key), mode="r", use_consolidated=True
             )
-            return {name: _Column(self.root, self.key, array) for name, array in group.arrays()}
-
-
-class _Column:
-    """Reads stretches of one array, keeping the chunks that the last one touched."""
-
-    def __init__(self, root: Root, key: str, array: Any) -> None:
-        self.root, self.key, self.array = root, key, array
-        self.start = self.stop = 0
-        self.kept = np.empty((0, *array.shape[1:]), dtype=array.dtype)
-
-    def read(self, first: int, last: int) -> NDArray[Any]:
-        """Return entries `first` to `last`; the caller must not write to them."""
-        if first < self.start or last > self.stop:
-            self._move(first, last)
-        return self.kept[first - self.start : last - self.start]
-
-    def _move(self, first: int, last: int) -> None:
-        chunk = self.array.chunks[0]
-        begin, end = first // chunk * chunk, min(-(-last // chunk) * chunk, self.array.shape[0])
-        overlaps = self.start <= begin < self.stop < end
-        missing = self._load(self.stop if overlaps else begin, end)
-        kept = self.kept[begin - self.start :]
-        self.kept = np.concatenate([kept, missing]) if overlaps else missing
-        self.start, self.stop = begin, end
-
-    def _load(self, begin: int, end: int) -> NDArray[Any]:
-        with self.root.translated_errors(self.key):
-            loaded = np.asarray(self.array[begin:end])
-        lost = np.isnan(loaded) if loaded.dtype.kind == "f" else loaded == self.array.fill_value
-        if lost.any():
-            raise StoreError(
-                f"{self.root.address(self.key)}/{self.array.basename} has lost stored data between "
-                f"{begin} and {end}. Delete the folder; the next extraction writes it anew."
-            )
-        return loaded
+            return {name: Column(self.root, self.key, array) for name, array in group.arrays()}
 
 
 class FeatureWriter:
@@ -344,7 +311,7 @@ class FeatureWriter:
         self.dimension = 0
         self.grid: tuple[int, int] | None = None
         self._token = uuid.uuid4().hex
-        self._columns: dict[str, _GrowingColumn] = {}
+        self._columns: dict[str, GrowingColumn] = {}
         self._unsaved_counts: list[NDArray[np.int64]] = []
         self._first_unsaved_row = 0
         self._audits: list[NDArray[np.float32]] = []
@@ -421,15 +388,14 @@ class FeatureWriter:
         """
         if self.n_rows == 0:
             raise StoreError(f"{self.root.address(self.key)}: no row was written.")
-        for column in self._columns.values():
-            column.finish()
+        self._check_ours()
+        arrays = {name: column.finish() for name, column in self._columns.items()}
         self._check_ours()
         if self._first_unsaved_row:
             forget_counts(self.root, self.key)
         attributes = {**_facts(report), **self._sizes(), "complete": True}
         if self._audits:
             attributes["gate"] = summary(np.concatenate(self._audits))
-        arrays = {name: column.metadata() for name, column in self._columns.items()}
         self._publish(attributes, arrays)
         return FeatureGroup(self.root, self.key, attributes)
 
@@ -441,9 +407,14 @@ class FeatureWriter:
     def _put(self, name: str, rows: NDArray[Any]) -> None:
         self._column(name).append(rows)
 
-    def _column(self, name: str) -> _GrowingColumn:
+    def _column(self, name: str) -> GrowingColumn:
         if name not in self._columns:
-            self._columns[name] = _GrowingColumn(self.root, self.key, name, self._check_ours)
+            self._columns[name] = GrowingColumn(
+                self.root,
+                f"{self.key}/{name}",
+                chunk_bytes=CHUNK_BYTES,
+                check=self._check_ours,
+            )
         return self._columns[name]
 
     def _save_counts(self, counts_T: NDArray[np.int64]) -> None:
@@ -491,113 +462,17 @@ class FeatureWriter:
         """Write the group's metadata in one piece, as Zarr v3 has them."""
         written_at = datetime.now(UTC).isoformat(timespec="seconds")
         marked = {**attributes, "written_at": written_at, "writer": self._token}
-        self.root.publish_json(
-            f"{self.key}/zarr.json",
-            {
-                "zarr_format": 3,
-                "node_type": "group",
-                "attributes": marked,
-                "consolidated_metadata": {
-                    "kind": "inline",
-                    "must_understand": False,
-                    "metadata": dict(arrays or {}),
-                },
+        metadata = {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": marked,
+            "consolidated_metadata": {
+                "kind": "inline",
+                "must_understand": False,
+                "metadata": dict(arrays or {}),
             },
-        )
-
-
-class _GrowingColumn:
-    """One array that grows by whole chunks, so that no chunk is ever written twice."""
-
-    def __init__(self, root: Root, key: str, name: str, check: Callable[[], None]) -> None:
-        self.root, self.key, self.name = root, key, name
-        self.check = check
-        """called before anything is written; raises when the group is no longer ours"""
-        self.array: Any = None
-        self.chunk: NDArray[Any] | None = None
-        """the next chunk, of which `n_waiting` entries are known: small arrays kept until then would leave
-        the heap in pieces"""
-        self.n_waiting = 0
-        self.n_stored = 0
-        self.n_known = 0
-        """entries still to be told that are stored already"""
-        self.just_stored = False
-        """whether the last append has filled a chunk"""
-
-    def go_on(self, n_stored: int, *, told_from: int) -> None:
-        """Keep the first `n_stored` entries that an earlier writer put down; others will be told."""
-        import zarr
-
-        if n_stored:
-            with self.root.translated_errors(self.key):
-                store = self.root.zarr_store(f"{self.key}/{self.name}")
-                self.array = zarr.open_array(store, mode="r+")
-                self.array.resize((n_stored, *self.array.shape[1:]))
-        self.n_stored = n_stored
-        self.n_known = n_stored - told_from
-
-    def append(self, rows: NDArray[Any]) -> None:
-        known = min(self.n_known, len(rows))
-        self.n_known -= known
-        rows = rows[known:]
-        before = self.n_stored
-        self._wait(rows)
-        self.just_stored = self.n_stored > before
-
-    def _wait(self, rows: NDArray[Any]) -> None:
-        if self.chunk is None:
-            chunk_rows = max(1, CHUNK_BYTES // _row_bytes(rows))
-            self.chunk = np.empty((chunk_rows, *rows.shape[1:]), rows.dtype)
-        while len(rows):
-            free = self.chunk[self.n_waiting :]
-            taken = rows[: len(free)]
-            free[: len(taken)] = taken
-            rows = rows[len(taken) :]
-            self.n_waiting += len(taken)
-            if self.n_waiting == len(self.chunk):
-                self._write(self.chunk, len(self.chunk))
-                self.n_waiting = 0
-
-    def finish(self) -> None:
-        if self.chunk is not None and (self.array is None or self.n_waiting):
-            # A short array is one chunk of its own size: Zarr pads every chunk to its full length.
-            self._write(self.chunk[: self.n_waiting], chunk_rows=max(1, self.n_waiting))
-
-    def metadata(self) -> dict[str, Any]:
-        """Return the array's metadata as plain JSON values."""
-        return dict(self.array.metadata.to_dict())
-
-    def _write(self, rows: NDArray[Any], chunk_rows: int) -> None:
-        self.check()
-        with self.root.translated_errors(self.key):
-            if self.array is None:
-                self.array = self._create(rows, chunk_rows)
-            else:
-                self.array.resize((self.n_stored + len(rows), *rows.shape[1:]))
-            if len(rows):
-                self.array[self.n_stored :] = rows
-        self.n_stored += len(rows)
-
-    def _create(self, rows: NDArray[Any], chunk_rows: int) -> Any:
-        import zarr
-        from zarr.codecs import BloscCodec, TransposeCodec
-
-        return zarr.create_array(
-            self.root.zarr_store(self.key),
-            name=self.name,
-            shape=rows.shape,
-            chunks=(chunk_rows, *rows.shape[1:]),
-            dtype=rows.dtype,
-            # Column after column compresses a fifth better than row after row.
-            filters=[TransposeCodec(order=(1, 0))] if rows.ndim == 2 else None,
-            compressors=BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"),
-            overwrite=True,  # what a writer left that did not know yet that we took over
-            fill_value=np.nan if rows.dtype.kind == "f" else np.iinfo(rows.dtype).max,
-        )
-
-
-def _row_bytes(rows: NDArray[Any]) -> int:
-    return max(1, rows.dtype.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64)))
+        }
+        self.root.publish(f"{self.key}/zarr.json", json.dumps(metadata).encode())
 
 
 def _facts(report: DecodeReport) -> dict[str, Any]:

@@ -50,6 +50,13 @@ class Root(ABC):
     def publish(self, key: str, data: bytes) -> None:
         """Write the object whole or not at all, over whatever was there."""
 
+    def write(self, key: str, data: bytes) -> None:
+        """Write a part of something that a later `publish` makes visible, whole or not at all.
+
+        Until then it may be lost when the machine loses power: it is not waited for.
+        """
+        self.publish(key, data)
+
     @abstractmethod
     def delete(self, key: str) -> None:
         """Remove the object, or everything below the key; nothing there is no error."""

@@ -73,6 +73,13 @@ class LocalRoot(Root):
 
     @override
     def publish(self, key: str, data: bytes) -> None:
+        self._replace(key, data, lasting=True)
+
+    @override
+    def write(self, key: str, data: bytes) -> None:
+        self._replace(key, data, lasting=False)
+
+    def _replace(self, key: str, data: bytes, *, lasting: bool) -> None:
         path = self.path(key)
         with self.translated_errors(key):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,8 +87,9 @@ class LocalRoot(Root):
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+                    if lasting:
+                        file.flush()
+                        os.fsync(file.fileno())
                 Path(temporary).chmod(0o644)
                 Path(temporary).replace(path)
             except BaseException:
