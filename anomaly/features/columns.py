@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.errors import StoreError
+from anomaly.memory import give_back
 from anomaly.storage import Root
 
 _COMPRESSION = {"cname": "zstd", "clevel": 3}
@@ -67,16 +68,18 @@ class GrowingColumn:
             if self.n_waiting == len(self.chunk):
                 self.check()
                 self._write(self.chunk)
+                give_back()
 
     def finish(self) -> dict[str, Any]:
         """Write what waits, and return the array's metadata."""
-        if self.chunk is None:  # an earlier writer has stored everything
+        chunk, self.chunk = self.chunk, None
+        if chunk is None:  # an earlier writer has stored everything
             return dict(self.root.read_json(f"{self.key}/zarr.json"))
         if self.n_stored == 0:  # a short array is one chunk of its own size
-            self.chunk = self.chunk[: max(1, self.n_waiting)]
+            chunk = chunk[: max(1, self.n_waiting)]
         if self.n_waiting or self.n_stored == 0:
-            self._write(self.chunk)
-        return array_metadata(self.n_stored, self.chunk)
+            self._write(chunk)
+        return array_metadata(self.n_stored, chunk)
 
     def _write(self, chunk: NDArray[Any]) -> None:
         """Write a chunk, then that it is there; Zarr wants the last one filled up."""

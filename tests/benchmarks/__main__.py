@@ -1,7 +1,8 @@
 """Measures and writes docs/measured.md: `python -m tests.benchmarks [NAME ...]`, all without names.
 
 A benchmark is one file with a function `measure()` that returns its rows; its docstring heads the section.
-Naming some writes only their sections anew. Each section says when, at which commit and on how many cores.
+Naming some writes only their sections anew; NAME.PART, where `measure` takes a part, only those rows of the
+section. Each section says when, at which commit and on how many cores.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ videos lie in `../shared/data`, beside the checkout; where they are missing, the
 """
 _SECTION = re.compile(r"^<!-- (\w+) -->\n(.*?)^<!-- end -->\n", re.MULTILINE | re.DOTALL)
 
+_ROW = re.compile(r"^\| (?!What)[^\n]*\n", re.MULTILINE)
+
 
 def main(names: list[str]) -> None:
     """Measure the named benchmarks, or all, and write their sections after each."""
-    unknown = set(names) - set(BENCHMARKS)
+    unknown = {name.partition(".")[0] for name in names} - set(BENCHMARKS)
     if unknown:
         sys.exit(
             f"No benchmark named {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}."
@@ -56,16 +59,17 @@ def main(names: list[str]) -> None:
     for name in names or BENCHMARKS:
         print(f"{name} ...", flush=True)
         begun = time.monotonic()
-        text = section(importlib.import_module(f"tests.benchmarks.{name}"))
-        write(name, text)
+        name, _, part = name.partition(".")  # noqa: PLW2901
+        text = section(importlib.import_module(f"tests.benchmarks.{name}"), part)
+        write(name, with_rows_of(written().get(name, ""), text) if part else text)
         print(text, f"took {time.monotonic() - begun:.0f} s\n", flush=True)
 
 
-def section(module: ModuleType) -> str:
-    """Measure, and return the section as Markdown."""
+def section(module: ModuleType, part: str = "") -> str:
+    """Measure, all or one part, and return the section as Markdown."""
     lines = (module.__doc__ or "").strip().splitlines()
     try:
-        figures: list[Figure] = module.measure()
+        figures: list[Figure] = module.measure(*filter(None, [part]))
     except MissingDataError as error:
         figures = [Figure(lines[0].rstrip("."), f"not measured: {error}")]
     rows = [
@@ -84,9 +88,22 @@ def section(module: ModuleType) -> str:
     return "\n".join([*head, *table, "", f"*{when}*", ""])
 
 
+def with_rows_of(old: str, new: str) -> str:
+    """Return the new section with those rows of the old one that it does not measure again."""
+    kept = {row.split(" | ")[0]: row for row in _ROW.findall(old)}
+    again = {row.split(" | ")[0]: row for row in _ROW.findall(new)}
+    rows = "".join({**kept, **again}.values())
+    return new.replace("".join(again.values()), rows)
+
+
+def written() -> dict[str, str]:
+    """Return the sections of the page."""
+    return dict(_SECTION.findall(PAGE.read_text())) if PAGE.exists() else {}
+
+
 def write(name: str, text: str) -> None:
     """Put one section into the page, in the order of the benchmarks."""
-    found = dict(_SECTION.findall(PAGE.read_text())) if PAGE.exists() else {}
+    found = written()
     found[name] = text
     parts = [f"<!-- {n} -->\n{found[n]}<!-- end -->\n" for n in BENCHMARKS if n in found]
     PAGE.write_text("\n".join([HEAD, *parts]))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from anomaly.errors import VideoError
+from anomaly.memory import give_back
 from anomaly.video import PixelSpec
 from anomaly.video.decoders import Decoder, Picture
 from anomaly.video.probe import clockwise, decoded, facts, no_frame, opened, packets
@@ -76,6 +77,7 @@ class PyavDecoder(Decoder):
         self.n_frames = len(timeline.rank_N)
         self.duration_seconds = timeline.duration_seconds
         with opened(path) as (container, stream):
+            give_back()  # what ranking and opening took: much where there are many packets
             size = (0, 0)
             if pixels.frames == "key":
                 stream.codec_context.skip_frame = "NONKEY"
@@ -152,15 +154,17 @@ def read_timeline(path: Source, beat: Callable[[], None] = lambda: None) -> Time
                 )
                 decoded_at.append(UNKNOWN if packet.dts is None else packet.dts)
                 is_key.append(packet.is_keyframe)
-        timeline = build_timeline(
-            np.array(shown_at, dtype=np.int64),
-            np.array(decoded_at, dtype=np.int64),
-            seconds_per_tick=float(stream.time_base),
-            seconds_per_frame=1
-            / float(stream.average_rate or stream.guessed_rate or _USUAL_RATE),
-            reorders=bool(stream.codec_context.has_b_frames),
-        )
-        return replace(timeline, key_N=np.frombuffer(is_key, dtype=np.bool_))
+        rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
+        seconds_per_tick = float(stream.time_base)
+        reorders = bool(stream.codec_context.has_b_frames)
+    timeline = build_timeline(
+        np.frombuffer(shown_at, dtype=np.int64),
+        np.frombuffer(decoded_at, dtype=np.int64),
+        seconds_per_tick=seconds_per_tick,
+        seconds_per_frame=1 / rate,
+        reorders=reorders,
+    )
+    return replace(timeline, key_N=np.frombuffer(is_key, dtype=np.bool_))
 
 
 def build_timeline(
@@ -191,19 +195,28 @@ def build_timeline(
     if np.any(times_N == UNKNOWN):
         numbers = np.arange(len(times_N), dtype=np.int64)
         return Timeline(numbers, np.multiply(numbers, seconds_per_frame), reorder)
-    stretch_N = np.zeros(len(times_N), dtype=np.int64)
-    if not np.any(decoded_N == UNKNOWN):
-        stretch_N[1:] = np.cumsum(decoded_N[1:] < decoded_N[:-1])
-    order_T = np.lexsort((times_N, stretch_N))
+    order_T = np.lexsort((times_N, _stretches(decoded_N)))
     rank_N = np.empty_like(order_T)
     rank_N[order_T] = np.arange(len(order_T))
-    ticks_T = times_N[order_T]
+    return Timeline(rank_N, _seconds(times_N[order_T], seconds_per_tick), reorder)
+
+
+def _stretches(decoded_N: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the number of the stretch that each packet belongs to."""
+    stretch_N = np.zeros(len(decoded_N), dtype=np.int32)
+    if not np.any(decoded_N == UNKNOWN):
+        np.cumsum(decoded_N[1:] < decoded_N[:-1], out=stretch_N[1:])
+    return stretch_N
+
+
+def _seconds(ticks_T: NDArray[np.int64], seconds_per_tick: float) -> NDArray[np.float64]:
+    """Return presentation times from the first one, given in ticks that jump back between stretches."""
     gaps = np.diff(ticks_T)
     forward = gaps[gaps > 0]
     gaps[gaps < 0] = int(np.median(forward)) if len(forward) else 0
     seconds_T = np.zeros(len(ticks_T))
-    seconds_T[1:] = np.cumsum(gaps) * seconds_per_tick
-    return Timeline(rank_N, seconds_T, reorder)
+    np.multiply(np.cumsum(gaps, out=gaps), seconds_per_tick, out=seconds_T[1:])
+    return seconds_T
 
 
 def _next_index(last: int, number: int | None, timeline: Timeline, lost: set[int]) -> int:
