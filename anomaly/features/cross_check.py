@@ -22,7 +22,7 @@ from anomaly.features.store import FeatureGroup
 from anomaly.video.decode import DecodeProcess, FrameStream, Kind
 from anomaly.video.remote import Source
 
-_SECOND = {"pyav": "decord", "decord": "pyav"}
+_SECOND = {"pyav": "decord", "decord": "pyav", "nvdec": "pyav"}
 _BRIGHTNESS_LEVELS = 1.5
 _CHANGE_LEVELS, _CHANGE_SHARE = 0.5, 0.25
 """the change since the frame before may differ by so many levels and so large a share of itself"""

@@ -30,6 +30,7 @@ PACKAGES = (
     "scikit-learn",
     "timm",
     "torch",
+    "torchcodec",
     "zarr",
 )
 

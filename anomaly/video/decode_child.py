@@ -22,11 +22,13 @@ from anomaly.video import PixelSpec
 from anomaly.video.decoders import decoders
 from anomaly.video.golden import check_decoder
 from anomaly.video.probe import probe
+from anomaly.video.race import Race
 from anomaly.video.remote import Remote
 from anomaly.video.wire import ConnectionEndedError, receive, send, send_batch
 
 _BEAT_SECONDS = 0.25
 _BATCHES_AHEAD = 2
+_race = Race()
 
 
 def main(descriptor: int) -> None:
@@ -73,10 +75,15 @@ def _serve(
         answers.put(lambda: send(connection, {"kind": "video", "video": video}))
         return
     check_decoder(request["decoder"])
-    decoder = decoders().get(request["decoder"])(_Beat(connection, answers))
+    asked, beat = decoders().get(request["decoder"]), _Beat(connection, answers)
+    pixels = from_dict(PixelSpec, request["pixels"])
+    if request["verb"] == "race":
+        winner = _race.winner(path, pixels, asked, decoders().get(asked.rival), beat)
+        answers.put(lambda: send(connection, {"kind": "winner", "decoder": winner}))
+        return
+    decoder = asked(beat)
     decoder.only = frozenset(request["only"])
     most_seconds = request["most_seconds"]
-    pixels = from_dict(PixelSpec, request["pixels"])
     begun = resumed = time.monotonic()
     seconds = 0.0
     for batch in decoder.frames(path, pixels, request["batch"]):

@@ -12,15 +12,17 @@ import pytest
 from anomaly.errors import VideoError
 from anomaly.video import FrameBatch, PixelSpec
 from anomaly.video.decoders import Decoder, decoders
+from tests.video.usable import skip_unless_usable
 
 N_FRAMES = 23
 HEIGHT, WIDTH = 96, 128
 
 
 @pytest.fixture(params=decoders().names())
-def decoder(request: pytest.FixtureRequest) -> Callable[[], Decoder]:
-    if request.param == "decord":
-        pytest.importorskip("decord")
+def decoder(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Decoder]:
+    skip_unless_usable(request.param, monkeypatch)
     return decoders().get(request.param)
 
 

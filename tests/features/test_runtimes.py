@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +18,7 @@ from anomaly.errors import SpecError
 from anomaly.features import FeatureBlock, concatenate
 from anomaly.features.backbones import backbones
 from anomaly.features.runtimes import runtimes
+from anomaly.features.runtimes._gathering import Gathering
 from anomaly.features.runtimes.onnx import OnnxRuntime
 from anomaly.video import FrameBatch
 
@@ -128,22 +131,78 @@ def test_work_is_done_in_order_a_little_ahead_and_no_further(
             taken.append(number)
             yield number
 
-    def work(number: int) -> int:
+    def pictures(number: int) -> np.ndarray:
         time.sleep(0.002 * (number % 3))
-        return number * number
+        return np.full((1, 2, 2, 3), number, np.uint8)
 
-    for done, (number, square) in enumerate(runtime.in_order(work, items())):
-        assert (number, square) == (done, done * done)
+    monkeypatch.setattr(runtime, "run", lambda pixels: pixels[:, 0, 0, :1].astype(np.float32))
+    for done, (number, vectors) in enumerate(runtime.describe(pictures, items())):
+        assert (number, vectors.tolist()) == (done, [[done]])
         assert len(taken) <= done + 1 + runtime.calls_at_once
     assert len(taken) == 20
 
 
 def test_an_error_in_a_thread_reaches_the_caller() -> None:
-    def refuse(number: int) -> int:
+    def refuse(number: int) -> np.ndarray:
         raise SpecError(f"no {number}")
 
     with pytest.raises(SpecError, match="no 0"):
-        list(build()._runtime.in_order(refuse, range(5)))
+        list(build()._runtime.describe(refuse, range(5)))
+
+
+def test_short_batches_of_several_videos_run_together_and_full_ones_alone() -> None:
+    sizes: list[int] = []
+    go_on = threading.Event()
+
+    def network(pixels: np.ndarray) -> np.ndarray:
+        sizes.append(len(pixels))
+        go_on.wait(10)
+        return pixels[:, 0, 0].astype(np.float32)
+
+    gathering = Gathering(network, rows=8, threads=1, begin_thread=lambda: None)
+    first = gathering.submit(np.full((8, 1, 1, 2), 9, np.uint8))
+    while not sizes:
+        time.sleep(0.001)
+    given = [np.full((n, 1, 1, 2), n, np.uint8) for n in (3, 4, 8, 1, 2)]
+    futures = [gathering.submit(pixels) for pixels in given]
+    go_on.set()
+    for pixels, future in zip(given, futures, strict=True):
+        np.testing.assert_array_equal(future.result(10), pixels[:, 0, 0])
+    assert len(first.result(10)) == 8
+    assert sizes == [8, 3 + 4 + 1, 8, 2]
+
+
+def test_an_error_in_a_batch_reaches_everybody_in_it() -> None:
+    def network(pixels: np.ndarray) -> np.ndarray:
+        raise SpecError("out of memory")
+
+    gathering = Gathering(network, rows=8, threads=1, begin_thread=lambda: None)
+    futures = [gathering.submit(np.zeros((2, 1, 1, 3), np.uint8)) for _ in range(3)]
+    for future in futures:
+        with pytest.raises(SpecError, match="out of memory"):
+            future.result(10)
+
+
+def test_videos_that_share_a_network_get_their_own_features(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backbone = build()
+    videos = [frames(n, seed=n) for n in (1, 2, 5, 3)]
+    alone = [run(backbone, video) for video in videos]
+    runtime = backbone._runtime
+    gathering = Gathering(runtime.run_part, 4, 2, runtime.begin_thread)
+    monkeypatch.setattr(
+        runtime,
+        "describe",
+        lambda pixels_of, items: runtime._in_order(
+            lambda item: gathering.submit(pixels_of(item)), items
+        ),
+    )
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda video: run(backbone, video), videos))
+    for one, other in zip(together, alone, strict=True):
+        assert relative(one, other) < 1e-4
+        np.testing.assert_array_equal(one.index_T, other.index_T)
 
 
 def test_bfloat16_is_near_and_told_from_float32() -> None:

@@ -21,6 +21,7 @@ from anomaly.video.decode import DecodeProcess
 from anomaly.video.decoders import Picture, decoders
 from anomaly.video.decoders.pyav import PyavDecoder
 from anomaly.video.golden import GOLDEN, N_FRAMES, check_decoder, write_golden
+from tests.video.usable import skip_unless_usable
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +32,8 @@ def forget() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", decoders().names())
-def test_every_decoder_passes_quickly(name: str) -> None:
-    if name == "decord":
-        pytest.importorskip("decord")
+def test_every_decoder_passes_quickly(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_unless_usable(name, monkeypatch)
     check_decoder(name)
     check_decoder.cache_clear()
     begun = time.process_time()

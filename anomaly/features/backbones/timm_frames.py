@@ -146,18 +146,11 @@ class TimmFrames(Backbone):
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
         recut = _recut(batches, self.parameters.batch_size)
-        for batch, vectors in self._runtime.in_order(self._vectors, recut):
-            yield self._block(batch, vectors)
+        for batch, vectors in self._runtime.describe(self._pictures, recut):
+            yield self._block(batch, vectors.reshape(len(batch), -1, vectors.shape[-1]))
 
-    def _vectors(self, batch: FrameBatch) -> NDArray[np.float32]:
-        missing = self.parameters.batch_size - len(batch)
-        padding = ((0, missing), (0, 0), (0, 0), (0, 0))
-        pixels_BHWC = (
-            np.pad(batch.pixels_BHWC, padding, "edge") if missing else batch.pixels_BHWC
-        )
-        vectors = self._runtime.run(self.crops(pixels_BHWC))
-        cells = vectors.reshape(self.parameters.batch_size, -1, vectors.shape[-1])
-        return cells[: len(batch)]
+    def _pictures(self, batch: FrameBatch) -> NDArray[np.uint8]:
+        return self.crops(batch.pixels_BHWC)
 
     def _block(self, batch: FrameBatch, vectors_BGD: NDArray[np.float32]) -> FeatureBlock:
         grid = self._cells_hw

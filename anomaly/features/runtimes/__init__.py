@@ -74,23 +74,44 @@ class Runtime(ABC):
     def begin_thread(self) -> None:  # noqa: B027 - most need nothing
         """Prepare a thread that is about to call `run`, again and again."""
 
+    def describe(
+        self, pixels_of: Callable[[Item], NDArray[np.uint8]], items: Iterable[Item]
+    ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
+        """Yield each item with what the program makes of its pictures, a batch of them at most.
+
+        In order, while the next ones are worked on already. No more items are held than calls at once,
+        and one.
+        """
+        return self._in_order(
+            lambda item: self._threads.submit(self._one, pixels_of, item), items
+        )
+
+    def run_part(self, pixels_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run less than a batch of pictures, filled up to one: so bits never differ."""
+        missing = self.program.shape_BHWC[0] - len(pixels_BHWC)
+        if not missing:
+            return self.run(pixels_BHWC)
+        full = np.pad(pixels_BHWC, ((0, missing), (0, 0), (0, 0), (0, 0)), "edge")
+        return self.run(full)[: len(pixels_BHWC)]
+
+    def _one(
+        self, pixels_of: Callable[[Item], NDArray[np.uint8]], item: Item
+    ) -> NDArray[np.float32]:
+        return self.run_part(pixels_of(item))
+
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(
             self.calls_at_once, "anomaly-runtime", initializer=self.begin_thread
         )
 
-    def in_order(
-        self, work: Callable[[Item], Result], items: Iterable[Item]
+    def _in_order(
+        self, submit: Callable[[Item], Future[Result]], items: Iterable[Item]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with `work(item)`, in order, while the next ones are worked on already.
-
-        `work` calls `run`. No more items are held than calls at once, and one.
-        """
         under_way: deque[tuple[Item, Future[Result]]] = deque()
         try:
             for item in items:
-                under_way.append((item, self._threads.submit(work, item)))
+                under_way.append((item, submit(item)))
                 if len(under_way) > self.calls_at_once:
                     done, future = under_way.popleft()
                     yield done, future.result()

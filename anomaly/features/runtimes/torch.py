@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from anomaly.errors import SpecError
-from anomaly.features.runtimes import Precision, Program, Runtime
+from anomaly.features.runtimes import Item, Precision, Program, Runtime
+from anomaly.features.runtimes._gathering import Gathering
 
 _CALLS_ON_A_GPU = 2
 """one batch is copied there and back while another is worked on"""
@@ -53,6 +56,20 @@ class TorchRuntime(Runtime):
                 return self._vectors(pixels)
             with torch.cuda.stream(getattr(self._own, "stream", None)):
                 return self._vectors(pixels.pin_memory().to(self.device, non_blocking=True))
+
+    @override
+    def describe(
+        self, pixels_of: Callable[[Item], NDArray[np.uint8]], items: Iterable[Item]
+    ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
+        if self.device.type == "cpu":
+            return super().describe(pixels_of, items)
+        return self._in_order(lambda item: self._gathering.submit(pixels_of(item)), items)
+
+    @cached_property
+    def _gathering(self) -> Gathering:
+        """What puts pictures of videos together that are extracted beside each other."""
+        rows = self.program.shape_BHWC[0]
+        return Gathering(self.run_part, rows, self.calls_at_once, self.begin_thread)
 
     def _vectors(self, pixels: torch.Tensor) -> NDArray[np.float32]:
         vectors: NDArray[np.float32] = self.module(pixels).float().cpu().numpy()

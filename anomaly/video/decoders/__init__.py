@@ -40,6 +40,8 @@ class Decoder(ABC):
     name: str
     reads_key_frames: ClassVar[bool] = False
     """whether `pictures` can leave out all but key frames"""
+    rival: ClassVar[str] = ""
+    """a decoder that reads a video instead, where it is faster or this one cannot"""
 
     def __init__(self, beat: Callable[[], None] = lambda: None) -> None:
         """Make a decoder for one video; `beat` is called whenever there is progress of any kind."""
