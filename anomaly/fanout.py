@@ -8,6 +8,7 @@ make the same tables.
 from __future__ import annotations
 
 import ctypes
+import functools
 import multiprocessing
 import multiprocessing.util
 import os
@@ -15,9 +16,16 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 from anomaly.errors import TransientError
 
@@ -26,6 +34,11 @@ Result = TypeVar("Result")
 
 _PATIENCE_SECONDS = 3.0
 """how long a worker process may take to end when asked, before it is killed"""
+
+EXTRACT = "extract"
+"""label of the stage that extracts features"""
+_ROUNDS = 4
+"""videos that each feeder does in one bundle: few, for results come when all are done"""
 
 _share_of_cores = 0
 """of a worker of a pool; 0: this process is none and may use all"""
@@ -51,6 +64,51 @@ def one_by_one(
     del label
     for item in items:
         yield function(item)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Items that one worker does at the same time, in threads."""
+
+    function: Callable[[Any], Any]
+    items: tuple[Any, ...]
+    feeders: int
+
+
+def with_feeders(fan_out: FanOut, feeders: int) -> FanOut:
+    """Return a `FanOut` whose workers extract so many videos at once, each in a thread.
+
+    For GPUs: every thread has a decode process of its own, and all feed the one network of their worker.
+    Other stages go through as they are: Python would run one of their threads at a time.
+    """
+    if feeders <= 1:
+        return fan_out
+
+    def run(
+        function: Callable[[Item], Result], items: Sequence[Item], *, label: str
+    ) -> Iterator[Result]:
+        if label != EXTRACT:
+            yield from fan_out(function, items, label=label)
+            return
+        size = feeders * _ROUNDS
+        bundles = [
+            Bundle(function, tuple(items[at : at + size]), feeders)
+            for at in range(0, len(items), size)
+        ]
+        for results in fan_out(_done_together, bundles, label=label):
+            yield from results
+
+    return run
+
+
+def _done_together(bundle: Bundle) -> list[Any]:
+    return list(_feeders(bundle.feeders).map(bundle.function, bundle.items))
+
+
+@functools.cache
+def _feeders(count: int) -> ThreadPoolExecutor:
+    """Return the threads of this process; they stay, and so do their decode processes."""
+    return ThreadPoolExecutor(count, "anomaly-feeder")
 
 
 def process_pool(workers: int = 0) -> FanOut:

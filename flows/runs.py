@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from anomaly.errors import SpecError
-from anomaly.fanout import FanOut
+from anomaly.fanout import FanOut, with_feeders
 from anomaly.outcome import Outcome
 from anomaly.video import ArchiveSpec
 from flows.artifacts import with_progress
@@ -81,14 +81,13 @@ def labels_or_set(labels: str) -> str:
 def engine() -> FanOut:
     """Return the fan-out of a flow: Prefect's task mapping under the settings, with progress."""
     settings = load_settings()
-    return with_progress(
-        fan_out(
-            workers=settings.workers,
-            max_task_runs=settings.max_task_runs,
-            retries=settings.retries,
-            retry_delay_seconds=settings.retry_delay_seconds,
-        )
+    mapped = fan_out(
+        workers=settings.workers,
+        max_task_runs=settings.max_task_runs,
+        retries=settings.retries,
+        retry_delay_seconds=settings.retry_delay_seconds,
     )
+    return with_progress(with_feeders(mapped, settings.feeders))
 
 
 def end(summary: Mapping[str, Any], troubled: Sequence[Outcome]) -> State[dict[str, Any]]:

@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """label file of a flow that names none; without it `evaluate` has nothing to do after a training"""
     workers: Annotated[int, Field(ge=0)] = 0
     """how many videos at once in a flow's own processes; 0: one a core"""
+    feeders: Annotated[int, Field(ge=1)] = 1
+    """for GPUs: how many videos at once each worker extracts, all with one network in its memory"""
     max_task_runs: Annotated[int, Field(ge=1)] = 500
     """task runs of one stage at most; more videos are dealt to that many shards"""
     retries: Annotated[int, Field(ge=0, le=50)] = 3

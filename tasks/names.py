@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import singledispatch
 
+from anomaly.fanout import Bundle
 from anomaly.verbs.extract import ExtractJob
 from anomaly.verbs.fit import FitJob
 from anomaly.verbs.folds import FoldJob
@@ -35,6 +36,11 @@ def _(item: FitJob) -> str:
 @describe.register
 def _(item: FoldJob) -> str:
     return item.fit.model
+
+
+@describe.register
+def _(item: Bundle) -> str:
+    return shard_name("", item.items).strip()
 
 
 def shard_name(label: str, items: Sequence[object]) -> str:

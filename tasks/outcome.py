@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -21,15 +21,21 @@ def raise_if_failed(results: Sequence[object]) -> None:
     Raises:
         TransientError: an outcome has the status `failed`.
     """
-    for result in results:
+    for result in _flat(results):
         if isinstance(result, Outcome) and result.status == "failed":
             raise TransientError(f"{result.uri} ({result.code}): {result.message}")
 
 
 def state_of(results: list[Any]) -> State[list[Any]]:
     """Return the final state of a task run with these results; always of type COMPLETED."""
-    for result in results:
+    for result in _flat(results):
         if isinstance(result, Outcome) and result.status in _NAMES:
             text = f"{result.uri} ({result.code}): {result.message}"
             return Completed(name=_NAMES[result.status], message=text, data=results)
     return Completed(data=results)
+
+
+def _flat(results: Sequence[object]) -> Iterator[object]:
+    """Yield every result; those of a bundle are a list."""
+    for result in results:
+        yield from result if isinstance(result, list) else [result]

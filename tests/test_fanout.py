@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from anomaly.errors import SpecError, TransientError
-from anomaly.fanout import one_by_one, process_pool
+from anomaly.fanout import EXTRACT, one_by_one, process_pool, with_feeders
 
 
 def square(number: int) -> int:
@@ -60,3 +61,22 @@ def test_what_is_under_way_beside_killers_is_never_blamed(tmp_path: Path):
 def test_an_error_of_the_function_reaches_the_caller():
     with pytest.raises(SpecError, match="no"):
         list(process_pool(2)(refuse, [1, 2, 3], label="t"))
+
+
+def where(number: int) -> tuple[int, int, str]:
+    return number, os.getpid(), threading.current_thread().name
+
+
+def test_feeders_share_the_process_of_their_worker_and_lose_nothing():
+    fan_out = with_feeders(process_pool(2), 3)
+    done = list(fan_out(where, range(20), label=EXTRACT))
+    assert sorted(number for number, _, _ in done) == list(range(20))
+    assert len({pid for _, pid, _ in done}) <= 2
+    assert all(name.startswith("anomaly-feeder") for _, _, name in done)
+
+
+def test_feeders_leave_other_stages_alone():
+    fan_out = with_feeders(one_by_one, 3)
+    ((_, _, thread),) = fan_out(where, [1], label="score")
+    assert thread == "MainThread"
+    assert with_feeders(one_by_one, 1) is one_by_one

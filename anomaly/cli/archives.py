@@ -10,6 +10,7 @@ import click
 from anomaly.cli import screen
 from anomaly.cli.verb import (
     FEATURES,
+    FEEDERS,
     SOME_VIDEOS_FAILED,
     VIDEOS,
     WORKERS,
@@ -75,6 +76,7 @@ def scan(
         help="share of the videos, drawn once and for all, that a second decoder reads too, to compare",
     ),
     WORKERS,
+    FEEDERS,
 )
 def extract(
     root: str,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from anomaly.cli import screen
-from anomaly.cli.verb import CHECKPOINT, VIDEOS, WORKERS, end, verb
+from anomaly.cli.verb import CHECKPOINT, FEEDERS, VIDEOS, WORKERS, end, verb
 from anomaly.fanout import FanOut
 from anomaly.storage import open_root
 from anomaly.video import ArchiveSpec
@@ -44,6 +44,7 @@ def score(
         help="drop stored features older than this",
     ),
     WORKERS,
+    FEEDERS,
 )
 def nightly(
     root: str,

@@ -10,7 +10,7 @@ import click
 
 from anomaly.cli import screen
 from anomaly.cli.options import key_values, spec_options, take_spec
-from anomaly.fanout import process_pool
+from anomaly.fanout import process_pool, with_feeders
 from anomaly.video import ArchiveSpec
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ WORKERS = click.option(
     default=0,
     show_default="one a core",
     help="how many videos at once",
+)
+FEEDERS = click.option(
+    "--feeders",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="for GPUs: how many videos at once each worker extracts, all with one network in its memory",
 )
 CHECKPOINT = click.option(
     "--checkpoint",
@@ -120,7 +127,9 @@ def verb(*options: Callable[..., Any], archive: bool = True) -> Callable[..., cl
             if runtime := values.pop("runtime", ""):
                 values["backbone_options"] += (f"runtime={runtime}",)
             if "workers" in values:
-                values["fan_out"] = screen.with_progress(process_pool(values.pop("workers")))
+                pool = process_pool(values.pop("workers"))
+                fed = with_feeders(pool, values.pop("feeders", 1))
+                values["fan_out"] = screen.with_progress(fed)
             return function(**values)
 
         wrapped: Any = call

@@ -36,6 +36,7 @@ WAIT_SECONDS = 600.0
 """how long to wait for another process that extracts the same video"""
 _POLL_SECONDS = 0.5
 _here = threading.local()
+_building = threading.Lock()
 
 
 class _LeasedElsewhereError(TransientError):
@@ -144,7 +145,7 @@ class _Job:
         """Extract recipes that want the same pixels: the video is decoded once for all of them."""
         for recipe in recipes:
             weights.share(self.store.root, str(recipe.parameters.get("weights", "")))
-        built = [_backbone(canonical_json(recipe)) for recipe in recipes]
+        built = [_shared_backbone(recipe) for recipe in recipes]
 
         def read(stream: FrameStream) -> list[FeatureGroup]:
             return self._write(stream, built, recipes, content)
@@ -291,6 +292,12 @@ def _changing(file: VideoFile) -> _ChangingError:
         f"{file.location} changed while it was read: found another size or time of change than the "
         f"{file.bytes:,} bytes that were listed. The next run looks again."
     )
+
+
+def _shared_backbone(recipe: FeatureSpec) -> Backbone:
+    """Return the one backbone of a recipe that all threads of this process use."""
+    with _building:
+        return _backbone(canonical_json(recipe))
 
 
 def _decode_process() -> DecodeProcess:

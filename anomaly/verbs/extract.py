@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from anomaly.fanout import FanOut
+from anomaly.fanout import EXTRACT, FanOut
 from anomaly.features import FeatureSpec
 from anomaly.features.extract import extract_video
 from anomaly.features.store import FeatureStore
@@ -206,7 +206,7 @@ def extract_missing(
     outcomes = list(done)
     expected = known_forecast(seen, [job.file for job in jobs], recipes)
     try:
-        for outcome in fan_out(extract_job, jobs, label="extract"):
+        for outcome in fan_out(extract_job, jobs, label=EXTRACT):
             outcomes.append(outcome)
             recorder.add(outcome)
     finally:

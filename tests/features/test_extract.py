@@ -414,6 +414,30 @@ def test_extraction_runs_in_spawned_workers(
     assert [outcome.status for outcome in outcomes] == ["ok"] * 3
 
 
+def test_videos_extracted_beside_each_other_share_one_network_and_change_no_bit(
+    archive: Path, tmp_path: Path, make_video: MakeVideo
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    for name in "abc":
+        make_video(archive / f"{name}.mp4", frames=10, seed=ord(name))
+    files = find(ArchiveSpec(root=str(archive)), name="t")
+    made = recipe("timm_frames", {"model": "test_efficientnet", "weights": "random:5"})
+    alone, together = (open_root(str(tmp_path / name)) for name in ("alone", "together"))
+    before = extract_module._backbone.cache_info().misses
+    with ThreadPoolExecutor(3) as threads:
+        outcomes = list(threads.map(lambda file: extract_video(together, file, [made]), files))
+    assert extract_module._backbone.cache_info().misses == before + 1
+    for file, outcome in zip(files, outcomes, strict=True):
+        assert extract_video(alone, file, [made]).status == outcome.status == "ok"
+        one, other = (
+            FeatureStore(root).open(made, outcome.content) for root in (alone, together)
+        )
+        assert one is not None
+        assert other is not None
+        np.testing.assert_array_equal(one.read(0, 10).values_ND, other.read(0, 10).values_ND)
+
+
 def test_a_network_runs_over_a_video_too(
     archive: Path, root: Root, make_video: MakeVideo
 ) -> None:

@@ -7,6 +7,7 @@ resizes them, not Pillow. How networks are loaded is told in `features.networks`
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,8 @@ from anomaly.video import FrameBatch, PixelSpec
 if TYPE_CHECKING:
     from anomaly.features.networks import Describer, Feed, Network
 
+_starting = threading.Lock()
+"""videos that are extracted beside each other share one runtime"""
 _CROPS_HW = (2, 5)
 """ten crops as cells: in the second row the mirrored ones; corners, then the middle"""
 
@@ -145,8 +148,10 @@ class TimmFrames(Backbone):
 
     @override
     def extract(self, batches: Iterable[FrameBatch]) -> Iterator[FeatureBlock]:
+        with _starting:
+            runtime = self._runtime
         recut = _recut(batches, self.parameters.batch_size)
-        for batch, vectors in self._runtime.describe(self._pictures, recut):
+        for batch, vectors in runtime.describe(self._pictures, recut):
             yield self._block(batch, vectors.reshape(len(batch), -1, vectors.shape[-1]))
 
     def _pictures(self, batch: FrameBatch) -> NDArray[np.uint8]:

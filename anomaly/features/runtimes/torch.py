@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +39,9 @@ class TorchRuntime(Runtime):
             # TF32 would make features of a GPU differ from those of a CPU in the third digit.
             torch.backends.cudnn.allow_tf32 = False
             self.calls_at_once = _CALLS_ON_A_GPU
+            self._gathering = Gathering(
+                self.run_part, program.shape_BHWC[0], self.calls_at_once, self.begin_thread
+            )
 
     @override
     def begin_thread(self) -> None:
@@ -64,12 +66,6 @@ class TorchRuntime(Runtime):
         if self.device.type == "cpu":
             return super().describe(pixels_of, items)
         return self._in_order(lambda item: self._gathering.submit(pixels_of(item)), items)
-
-    @cached_property
-    def _gathering(self) -> Gathering:
-        """What puts pictures of videos together that are extracted beside each other."""
-        rows = self.program.shape_BHWC[0]
-        return Gathering(self.run_part, rows, self.calls_at_once, self.begin_thread)
 
     def _vectors(self, pixels: torch.Tensor) -> NDArray[np.float32]:
         vectors: NDArray[np.float32] = self.module(pixels).float().cpu().numpy()
