@@ -174,7 +174,8 @@ class Backbone(ABC):
     """
 
     Parameters: ClassVar[type[Any]]
-    version: ClassVar[int] = 1
+    version: int = 1
+    """grows when the numbers change"""
     rows_stand_alone: ClassVar[bool] = False
     """whether the features of a frame depend on that frame alone, whatever is given before and after"""
     dtype: ClassVar[StoredType] = "float16"

@@ -44,6 +44,10 @@ class Frames(Backbone):
     rows_stand_alone = True
     dtype = "uint8"
 
+    def __init__(self, parameters: FramesParameters) -> None:
+        super().__init__(parameters)
+        self.version = 2 if parameters.color == "rgb" else 1  # colours are scaled otherwise
+
     @property
     @override
     def pixels(self) -> PixelSpec:

@@ -81,7 +81,7 @@ class TimmFrames(Backbone):
     """Yields one vector for each frame, or g x g or ten of them, from a timm network in evaluation mode."""
 
     Parameters = TimmFramesParameters
-    version = 2
+    version = 3
     rows_stand_alone = True
     parameters: TimmFramesParameters
 

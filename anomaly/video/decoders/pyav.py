@@ -238,6 +238,12 @@ def _shown_size(frame: Any) -> tuple[int, int]:
     return size if clockwise(frame) % 180 == 0 else size[::-1]
 
 
+def _is_shrunk_from_halved_colour(frame: Any, height: int, width: int) -> bool:
+    """Say whether a picture gets smaller and stores colour at half its size, as nearly all videos do."""
+    halved = frame.format.name in {"yuv420p", "yuvj420p"}
+    return halved and height < frame.height and width < frame.width
+
+
 def _converted(frame: Any, pixels: PixelSpec, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return the frame, rotated as a player does, at `size` (height, width) and in the asked colour."""
     from av.video.reformatter import Colorspace, Interpolation
@@ -247,13 +253,18 @@ def _converted(frame: Any, pixels: PixelSpec, size: tuple[int, int]) -> NDArray[
     # Gray is the luma plane, stretched to 0 - 255. With two equal matrices the scaler leaves it alone; for
     # any other pair it would go through RGB and come back with the luma of another standard.
     matrix = Colorspace.ITU601 if pixels.color == "gray" else None
+    interpolation = Interpolation[pixels.filter.upper()]
+    if pixels.color == "rgb" and _is_shrunk_from_halved_colour(frame, height, width):
+        # The scaler is slow where it has to change colour and size at once; and in two steps its pictures
+        # are nearer to those of a plain resize of the full picture.
+        frame = frame.reformat(width, height, interpolation=interpolation, threads=1)
     converted = frame.reformat(
         width=width,
         height=height,
         format="gray" if pixels.color == "gray" else "rgb24",
         src_colorspace=matrix,
         dst_colorspace=matrix,
-        interpolation=Interpolation[pixels.filter.upper()],
+        interpolation=interpolation,
         threads=1,
     )
     picture_HWC = converted.to_ndarray().reshape(height, width, -1)
