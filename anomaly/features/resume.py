@@ -7,7 +7,7 @@ comes out bit for bit as if nothing had happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +41,16 @@ class LeftOver:
 
 
 def left_over(
-    root: Root, key: str, chunk_bytes: int, grid: tuple[int, int] | None
+    root: Root, key: str, chunk_bytes: Callable[[str], int], grid: tuple[int, int] | None
 ) -> LeftOver | None:
-    """Return what can be used of an incomplete group; None when there is no whole row."""
+    """Return what can be used of an incomplete group; None when there is no whole row.
+
+    Args:
+        root: where it lies.
+        key: of the group.
+        chunk_bytes: how large chunks are, by name of the array.
+        grid: of the backbone.
+    """
     import zarr
 
     with root.translated_errors(key):
@@ -52,7 +59,9 @@ def left_over(
             for name in root.folders(key)
             if root.exists(f"{key}/{name}/zarr.json")
         }
-        n_stored = {name: _whole_chunks(array, chunk_bytes) for name, array in arrays.items()}
+        n_stored = {
+            name: _whole_chunks(array, chunk_bytes(name)) for name, array in arrays.items()
+        }
     n_cells = n_stored.get("features", 0)
     if grid is None:
         counts_T = np.ones(n_cells, dtype=np.int64)

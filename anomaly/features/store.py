@@ -42,6 +42,10 @@ from anomaly.storage import Root
 from anomaly.video import DecodeReport
 
 CHUNK_BYTES = 4 * 2**20
+_BULKY = frozenset({"features", "place"})
+"""arrays of cells; the others have a few numbers a row, and a smaller chunk holds many minutes"""
+_SMALLER = 4
+"""times that their chunks are smaller"""
 _LOOKUPS_AT_ONCE = 16
 _PICTURE_BYTES_KEPT = 32 * 2**20
 _LARGEST_BYTE = 254  # the largest number of a type stands for what is lost
@@ -122,7 +126,7 @@ class FeatureStore:
         begun = facts.get("complete") is False and "grid" in facts
         left = None
         if decoder and begun and facts["decoder"] == decoder:
-            left = left_over(self.root, key, CHUNK_BYTES, _grid(facts))
+            left = left_over(self.root, key, _chunk_bytes, _grid(facts))
         return FeatureWriter(self.root, key, np.dtype(recipe.dtype), decoder, left)
 
     def bytes_stored(self) -> int:
@@ -412,7 +416,7 @@ class FeatureWriter:
             self._columns[name] = GrowingColumn(
                 self.root,
                 f"{self.key}/{name}",
-                chunk_bytes=CHUNK_BYTES,
+                chunk_bytes=_chunk_bytes(name),
                 check=self._check_ours,
             )
         return self._columns[name]
@@ -473,6 +477,11 @@ class FeatureWriter:
             },
         }
         self.root.publish(f"{self.key}/zarr.json", json.dumps(metadata).encode())
+
+
+def _chunk_bytes(name: str) -> int:
+    """Return how large chunks of an array are."""
+    return CHUNK_BYTES if name in _BULKY else CHUNK_BYTES // _SMALLER
 
 
 def _facts(report: DecodeReport) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def test_whenever_it_is_killed_the_group_is_that_of_an_undisturbed_writer(
     folder = tmp_path_factory.mktemp("resume")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "CHUNK_BYTES", chunk_bytes)
+        patch.setattr(store_module, "_SMALLER", 1)
         plain = FeatureStore(open_root(str(folder / "plain")))
         until(plain.writer(SPEC, "c"), Echo(cells), 99).close(REPORT)
         store = FeatureStore(open_root(str(folder / "killed")))
