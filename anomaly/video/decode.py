@@ -203,7 +203,8 @@ class DecodeProcess:
         """
         rival = decoders().get(decoder).rival if kind == "file" else ""
         if rival:
-            decoder = self._winner(path, pixels, decoder)
+            # A few frames are a matter of seeking, which PyAV does and an engine would not.
+            decoder = rival if only else self._winner(path, pixels, decoder)
         try:
             return read(
                 self.frames(path, kind, pixels, decoder=decoder, batch=batch, only=only)

@@ -102,7 +102,9 @@ def test_a_video_that_nvdec_gives_up_is_read_by_pyav(
 
     with process:
         assert process.decode(video, "file", GRAY, read, decoder="nvdec") == 40
-    assert asked == ["nvdec", "pyav"]
+        assert asked == ["nvdec", "pyav"]
+        assert process.decode(video, "file", GRAY, read, decoder="nvdec", only=(7,)) == 1
+    assert asked[2:] == ["pyav"]
 
 
 def test_its_frames_are_those_of_pyav(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
