@@ -1,7 +1,8 @@
 """Memory of extraction: the same after many files, and in a long one.
 
 Peak resident memory of the extracting process and its decode process together, each measurement in a
-process of its own; backbone `motion`. The long file is decoded whole, and every 25th frame described.
+process of its own; backbone `motion`. Many files: 160x120, 10 s each, every 25th frame described. The long
+file: 640x360, every frame described. Either alone: `python -m tests.benchmarks memory.files`, `memory.long`.
 """
 
 from __future__ import annotations
@@ -27,28 +28,34 @@ SHORT_MINUTES, LONG_MINUTES = 2, 120
 MIB = 2**20
 
 
-def measure() -> list[Figure]:
-    """Measure both."""
+def measure(part: str = "") -> list[Figure]:
+    """Measure both, or `files` or `long` alone."""
+    measured = {"files": of_files, "long": of_length}
     with workplace() as place:
-        clip = make_clip(place / "clip.mp4", 160, 120)
-        many = copies(clip, place / "many", LATE)
-        early, late = (
-            peak_mib(many, place / f"r{count}", count, 25) for count in (EARLY, LATE)
-        )
-        lengths = []
-        for minutes in (SHORT_MINUTES, LONG_MINUTES):
-            archive = joined(clip, place / f"{minutes}", round(minutes / CLIP_MINUTES))
-            lengths.append(peak_mib(archive, place / f"r{minutes}m", 1, 25))
-    here = "python -m tests.benchmarks memory"
-    return [
-        Figure(f"up to file {EARLY}, and {LATE}", shown(early, late), "within 5 %", here),
-        Figure(
-            f"a file of {SHORT_MINUTES} minutes, and of {LONG_MINUTES}",
-            shown(*lengths),
-            "within 10 %",
-            here,
-        ),
+        return [measured[name](place) for name in measured if part in {"", name}]
+
+
+def of_files(place: Path) -> Figure:
+    """Compare the peak after a few files with that after many."""
+    many = copies(make_clip(place / "small.mp4", 160, 120), place / "many", LATE)
+    early, late = (peak_mib(many, place / f"r{count}", count, 25) for count in (EARLY, LATE))
+    here = "python -m tests.benchmarks memory.files"
+    return Figure(f"up to file {EARLY}, and {LATE}", shown(early, late), "within 5 %", here)
+
+
+def of_length(place: Path) -> Figure:
+    """Compare the peak of a short file with that of a long one."""
+    clip = make_clip(place / "clip.mp4", 640, 360)
+    peaks = [
+        peak_mib(joined(clip, place / str(n), round(n / CLIP_MINUTES)), place / f"r{n}m", 1, 1)
+        for n in (SHORT_MINUTES, LONG_MINUTES)
     ]
+    return Figure(
+        f"a file of {SHORT_MINUTES} minutes, and of {LONG_MINUTES}",
+        shown(*peaks),
+        "within 10 %",
+        "python -m tests.benchmarks memory.long",
+    )
 
 
 def shown(before: float, after: float) -> str:
