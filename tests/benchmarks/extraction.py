@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-import torch
 
 from anomaly.features import recipe
 from anomaly.features.backbones import backbones
@@ -104,6 +103,8 @@ def measure(part: str = "") -> list[Figure]:
 
 def differences(clip: Path) -> list[Figure]:
     """Return how far features are from those of the plain network, of other batches, of before storing."""
+    import torch
+
     from anomaly.features.networks import Describer, Network, import_timm
 
     def built(**own: Any) -> Any:

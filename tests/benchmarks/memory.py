@@ -2,7 +2,7 @@
 
 Peak resident memory of the extracting process and its decode process together, each measurement in a
 process of its own; backbone `motion`. Many files: 160x120, 10 s each, every 25th frame described. The long
-file: 640x360, every frame described. Either alone: `python -m tests.benchmarks memory.files`, `memory.long`.
+file: 640x360, every frame described. One alone: `python -m tests.benchmarks memory.files` or `memory.long`.
 """
 
 from __future__ import annotations
