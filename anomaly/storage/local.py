@@ -8,10 +8,11 @@ import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock
 from typing_extensions import override
@@ -81,19 +82,18 @@ class LocalRoot(Root):
 
     def _replace(self, key: str, data: bytes, *, lasting: bool) -> None:
         path = self.path(key)
+        temporary = path.with_name(f".{uuid.uuid4().hex}.part")
         with self.translated_errors(key):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
             try:
-                with os.fdopen(handle, "wb") as file:
+                with _new_file(temporary) as file:
+                    os.fchmod(file.fileno(), 0o644)
                     file.write(data)
                     if lasting:
                         file.flush()
                         os.fsync(file.fileno())
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(path)
+                temporary.replace(path)
             except BaseException:
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
                 raise
 
     @override
@@ -117,9 +117,11 @@ class LocalRoot(Root):
     @override
     def size(self, prefix: str) -> int:
         total = 0
-        for key in self.keys(prefix):
-            with contextlib.suppress(FileNotFoundError):
-                total += self.path(key).stat().st_size
+        for folder, _, names in os.walk(self.path(prefix)):
+            for name in names:
+                if not name.startswith("."):
+                    with contextlib.suppress(FileNotFoundError):
+                        total += os.stat(f"{folder}/{name}").st_size  # noqa: PTH116 - many small ones
         return total
 
     @override
@@ -167,6 +169,15 @@ class LocalRoot(Root):
                 f"Root {self.url!r} cannot be written ({error.strerror}). "
                 "Name a writable folder with --root."
             ) from error
+
+
+def _new_file(path: Path) -> IO[bytes]:
+    """Open a new file for writing, its folder made where there is none."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def disk_error(what: str, error: OSError) -> StoreError | TransientError:
