@@ -71,12 +71,12 @@ class Case:
 
 CASES = (
     Case("motion", "", 60),
-    Case("mobileone_s0", "torch", 60),
+    Case("mobileone_s0", "torch", 20),
     Case("mobileone_s0", "openvino", 60, "at least 5"),
-    Case("resnet50", "torch", 4),
-    Case("resnet50", "openvino", 4, "at least 2"),
-    Case("convnext_tiny", "torch", 4),
-    Case("convnext_tiny", "openvino", 4, "at least 2"),
+    Case("resnet50", "torch", 2),
+    Case("resnet50", "openvino", 2, "at least 2"),
+    Case("convnext_tiny", "torch", 2),
+    Case("convnext_tiny", "openvino", 2, "at least 2"),
 )
 LARGE, NUMBERS = "1080p", "numbers"
 
