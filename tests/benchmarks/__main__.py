@@ -32,6 +32,7 @@ BENCHMARKS = (
     "storage",
     "throughput",
     "extraction",
+    "numerics",
     "memory",
     "scoring",
     "start_up",

@@ -78,11 +78,11 @@ CASES = (
     Case("convnext_tiny", "torch", 2),
     Case("convnext_tiny", "openvino", 2, "at least 2"),
 )
-LARGE, NUMBERS = "1080p", "numbers"
+LARGE = "1080p"
 
 
 def measure(part: str = "") -> list[Figure]:
-    """Measure every case, or those of one network, or `1080p`, or `numbers` alone."""
+    """Measure every case, or those of one network, or `1080p` alone."""
     with workplace() as place:
         clip = make_clip(place / "clip.mp4", 640, 360)
         plain: dict[str, tuple[float, int]] = {}
@@ -96,74 +96,7 @@ def measure(part: str = "") -> list[Figure]:
             of_plain = plain_cost(light.network, large, place)
             (_, whole), _ = costs(light, large).values()
             figures.append(ratio(light, *of_plain, whole, f" at {LARGE}"))
-        if part in {"", NUMBERS}:
-            figures += differences(clip)
         return figures
-
-
-def differences(clip: Path) -> list[Figure]:
-    """Return how far features are from those of the plain network, of other batches, of before storing."""
-    import torch
-
-    from anomaly.features.networks import Describer, Network, import_timm
-
-    def built(**own: Any) -> Any:
-        named = {"model": "mobileone_s0", "weights": "random:0", **own}
-        return backbones().get("timm_frames").build(named)
-
-    ours = built()
-    batch = next(decoders().get("pyav")().frames(clip, ours.pixels, 32))
-
-    def vectors(backbone: Any) -> np.ndarray:
-        return np.concatenate([block.values_ND for block in backbone.extract([batch])])
-
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        module = import_timm().create_model("mobileone_s0", pretrained=False).eval()
-    plain = Describer(Network(module, "random:0", ours._feed), "pooled", 0)
-    with torch.inference_mode():
-        unfused = plain(torch.from_numpy(ours.crops(batch.pixels_BHWC))).numpy()
-    found = vectors(ours)
-
-    def apart(one: np.ndarray, other: np.ndarray) -> str:
-        return f"{np.abs(other - one).max() / np.abs(one).max():.1g}"
-
-    trained = vectors(built(**trained_network()))
-    stored = trained.astype(np.float16).astype(np.float32)
-    here = f"python -m tests.benchmarks extraction.{NUMBERS}"
-    over = "over the largest feature"
-    return [
-        Figure(
-            f"mobileone_s0: fused against as trained, {over}",
-            apart(found, unfused),
-            "within 1e-5",
-            here,
-        ),
-        Figure(
-            f"mobileone_s0: batches of 1 against 8, {over}",
-            apart(found, vectors(built(batch_size=1))),
-            "within 1e-3",
-            here,
-        ),
-        Figure(
-            f"mobilenetv2_100 with ImageNet weights: rounding to the store's float16, {over}",
-            apart(trained, stored),
-            "",
-            here,
-        ),
-    ]
-
-
-def trained_network() -> dict[str, Any]:
-    """Return the parameters of a network with weights that were learnt."""
-    return {
-        "model": "mobilenetv2_100",
-        "weights": str(shared("weights") / "mobilenetv2_100.safetensors"),
-        "model_args": {
-            "pad_type": "same",
-            "pretrained_cfg_overlay": {"mean": [0.5] * 3, "std": [0.5] * 3},
-        },
-    }
 
 
 def of_case(
