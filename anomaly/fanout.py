@@ -116,7 +116,7 @@ def process_pool(workers: int = 0) -> FanOut:
 
     A worker that is killed (out of memory, say) costs what was under way another try in a fresh pool,
     not the run. What was under way at a second death is done alone, one by one; an item that kills
-    its worker even then raises `TransientError`.
+    its worker twice even then raises `TransientError`.
     """
     count = workers or os.cpu_count() or 1
 
@@ -140,14 +140,21 @@ def process_pool(workers: int = 0) -> FanOut:
 
 
 def _alone(function: Callable[[Item], Result], item: Item, label: str) -> Iterator[Result]:
-    """Yield the result of an item that has a pool of one process to itself, so that blame is certain."""
-    guilty: deque[Item] = deque()
-    yield from _one_pool(function, deque([item]), 1, guilty)
-    if guilty:
-        raise TransientError(
-            f"{label}: worker processes died 3 times with {item!r} under way, at last with nothing "
-            "beside it, perhaps out of memory. Run again with fewer --workers."
-        )
+    """Yield the result of an item that has a pool of one process to itself, so that blame is certain.
+
+    Twice: at the deaths before it may have waited for its turn, and who kills once is no killer.
+    """
+    waiting = deque([item])
+    for _ in range(2):
+        guilty: deque[Item] = deque()
+        yield from _one_pool(function, waiting, 1, guilty)
+        if not guilty:
+            return
+        waiting = guilty
+    raise TransientError(
+        f"{label}: worker processes died 4 times with {item!r} under way, at last with nothing "
+        "beside it, perhaps out of memory. Run again with fewer --workers."
+    )
 
 
 def _one_pool(

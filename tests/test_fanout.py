@@ -47,7 +47,7 @@ def test_a_killed_worker_costs_a_retry_and_not_the_run(tmp_path: Path):
 
 def test_an_item_that_always_kills_its_worker_ends_the_run_with_its_name():
     items = ["a", "die", "b", "c"]
-    with pytest.raises(TransientError, match=r"died 3 times with 'die'"):
+    with pytest.raises(TransientError, match=r"died 4 times with 'die'"):
         list(process_pool(2)(die_always, items, label="t"))
 
 
