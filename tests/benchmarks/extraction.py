@@ -1,6 +1,6 @@
 """Extraction: distance to the floor, and against a plain script.
 
-Clips of 640x360 and 10 s of real footage, and one long file of all of them. The floor is what decoding to
+Clips of 640x360 and 10 s of real footage, and long files of many of them. The floor is what decoding to
 the network's size and the network cost by themselves, measured again between the files; the whole way adds
 hashing, the decode process, the hand-over, the measuring of pictures, storing. All in processor seconds of
 one core per frame, every process counted, medians over clips, so that it hardly changes when others use the
@@ -135,7 +135,7 @@ def ratio(case: Case, plain: float, batch: int, whole: float, where: str = "") -
 
 
 def costs(case: Case, clip: Path) -> dict[str, tuple[float, float]]:
-    """Return processor seconds of a frame, (floor, whole way), for many files and for a long one.
+    """Return processor seconds of a frame, (floor, whole way), for many files and for long ones.
 
     A machine that others use does not stay the same: the floor is measured again and again in between.
     """
@@ -149,24 +149,25 @@ def costs(case: Case, clip: Path) -> dict[str, tuple[float, float]]:
             frames = extract_video(root, file, [made], decoding=decoding).frames
             return (used(decoding) - begun) / frames
 
-        warm, *many = find(
-            ArchiveSpec(root=str(copies(clip, place / "a", case.files + 1))), name="a"
-        )
-        (long,) = find(ArchiveSpec(root=str(joined(clip, place / "b", case.files))), name="b")
+        def beside_floor(files: list[VideoFile]) -> tuple[float, float]:
+            every = max(1, len(files) // FLOORS)
+            floors, wholes = [floor()], []
+            for number, file in enumerate(files):
+                wholes.append(whole(file))
+                if number % every == every - 1:
+                    floors.append(floor())
+            return float(np.median(floors)), float(np.median(wholes))
+
+        def archive(name: str, count: int, times: int) -> list[VideoFile]:
+            folder = copies(clip, place / name, count, times)
+            return list(find(ArchiveSpec(root=str(folder)), name=name))
+
+        warm, *many = archive("a", case.files + 1, 1)
         whole(warm)
-        every = max(1, case.files // FLOORS)
-        floors, wholes = [floor()], []
-        for number, file in enumerate(many):
-            wholes.append(whole(file))
-            if number % every == every - 1:
-                floors.append(floor())
-        files = float(np.median(floors)), float(np.median(wholes))
-        around = [floor() for _ in range(FLOORS)]
-        in_one = whole(long)
-        around += [floor() for _ in range(FLOORS)]
+        times = max(2, case.files // FLOORS)
         return {
-            f"{case.files} files of 10 s": files,
-            f"one long file of {10 * case.files} s": (float(np.median(around)), in_one),
+            f"{case.files} files of 10 s": beside_floor(many),
+            f"files of {10 * times} s": beside_floor(archive("b", FLOORS, times)),
         }
 
 
@@ -248,11 +249,11 @@ def make_clip(path: Path, width: int, height: int) -> Path:
     return path
 
 
-def copies(clip: Path, folder: Path, count: int) -> Path:
-    """Write copies of a clip that differ in a comment, and so in content."""
+def copies(clip: Path, folder: Path, count: int, times: int = 1) -> Path:
+    """Write copies that differ in a comment, and so in content: a clip `times` times, one after the other."""
     folder.mkdir(parents=True)
     for number in range(count):
-        remux(clip, folder / f"{number:03}.mp4", 1, comment=f"copy {number}")
+        remux(clip, folder / f"{number:03}.mp4", times, comment=f"{folder.name} {number}")
     return folder
 
 
