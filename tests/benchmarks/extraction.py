@@ -250,7 +250,7 @@ def make_clip(path: Path, width: int, height: int) -> Path:
 
 
 def copies(clip: Path, folder: Path, count: int, times: int = 1) -> Path:
-    """Write copies that differ in a comment, and so in content: a clip `times` times, one after the other."""
+    """Write copies that differ in a comment, and so in content; a clip `times` times over."""
     folder.mkdir(parents=True)
     for number in range(count):
         remux(clip, folder / f"{number:03}.mp4", times, comment=f"{folder.name} {number}")
