@@ -47,6 +47,8 @@ from anomaly.windows.reader import read_windows
 
 _BRIGHTEST = 254.0  # of a pixel of the backbone `frames`
 _CALIBRATED = 20_000  # rows that the usual error of each cell is taken from
+_TOGETHER_PIXELS = 400_000
+"""of clips that are scored at once: small ones are quicker together, large ones need the memory"""
 _RARE = 0.999
 """share of normal frames without any strange cell"""
 NESTEROV = TrainingSpec(
@@ -310,9 +312,10 @@ class PixelDetector(Detector):
         asked = asked_frames(self.parameters.target, self.parameters.length)
         channels, height, width = self._picture
         describe = partial(row_vectors, bag, dimension=channels * height * width)
+        clip_pixels = self.parameters.length * height * width
+        together = max(1, min(self.network.together, _TOGETHER_PIXELS // clip_pixels))
         for windows_NLD, rows_NL in read_windows(bag, self.input, self._window, describe):
-            # By itself: a window's last bits may depend on its place in a batch.
-            found_NFE = in_batches(self._measure, windows_NLD, batch=1)
+            found_NFE = in_batches(self._measure, windows_NLD, together)
             yield rows_NL[:, asked], found_NFE[..., 0], found_NFE[..., 1:]
 
     def _measure(self, windows_BLD: Tensor) -> Tensor:

@@ -54,6 +54,8 @@ class PixelNetwork(nn.Module):
     """which lengths it can read, in words"""
     memories: ClassVar[tuple[str, ...]] = ("none",)
     """kinds of memory that it can be built with"""
+    together: ClassVar[int] = 4
+    """how many small clips are quickest scored at once; PyTorch's convolutions of a single one are slow"""
 
     def __init__(self, shape: ClipShape) -> None:
         super().__init__()

@@ -6,6 +6,8 @@ convolutions draw them again. Filters and sizes are the notebooks'; the ConvLSTM
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -15,6 +17,8 @@ from anomaly.training.pixels.layers import ConvLstm, per_frame, same
 
 class ConvLstmAutoencoder(PixelNetwork):
     """As many pictures as are read."""
+
+    together: ClassVar[int] = 1  # its frames are a batch already
 
     def __init__(self, shape: ClipShape) -> None:
         super().__init__(shape)
