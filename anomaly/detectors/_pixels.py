@@ -268,7 +268,7 @@ class PixelDetector(Detector):
         shape = (*windows_BLD.shape[:2], height, width, channels)
         return pixels.reshape(shape).permute(0, 4, 1, 2, 3).contiguous()
 
-    def _loss(self, clips: Clips, network: nn.Module, starts_B: Tensor) -> Tensor:
+    def _loss(self, clips: Clips, network: PixelNetwork, starts_B: Tensor) -> Tensor:
         own = self.parameters
         windows = clips.read(starts_B.cpu().numpy()).to(starts_B.device)
         pictures = self._pictures(windows)
@@ -276,8 +276,10 @@ class PixelDetector(Detector):
         if network.training:
             seen = corrupted(own.corrupt, seen)
         made, penalty = network(seen)
+        made = answer(own.target, made)
         real = pictures[:, :, asked_frames(own.target, own.length)]
-        return loss_of(own.loss, answer(own.target, made), real) + penalty
+        loss = loss_of(own.loss, made, real) + penalty
+        return loss + network.opposed(seen, made, real) if network.training else loss
 
     def _judge(self, held_out: Clips, network: nn.Module) -> float:
         total, batch = 0.0, self.parameters.training.batch

@@ -1,11 +1,16 @@
 """How badly the next frame was foreseen by convolutions and attention over the frames before it.
 
 After CT-D2GAN (Feng et al., ACM MM 2021); the network is `anomaly.training.pixels.attended`, which says
-where it departs. Its two discriminators are not built.
+where it departs. Its two discriminators, of pictures and of clips, are there where `adversarial` is above
+0 (`anomaly.training.pixels.discriminators`); they learn with the network and are not asked when frames
+are scored.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from typing_extensions import override
 
 from anomaly.detectors import Published
@@ -30,7 +35,9 @@ class CtPredictParameters(PixelParameters):
     training: TrainingSpec = TrainingSpec(
         epochs=60, batch=4, optimiser="adam", learning_rate=2e-4, weight_decay=0
     )
-    """ours: the paper's is a game of three networks"""
+    """ours: no settings are known to us"""
+    adversarial: Annotated[float, Field(ge=0)] = 0.0
+    """weight of what the network loses to two discriminators, such as 0.05; 0: there are none"""
 
 
 class CtPredict(PixelDetector):
@@ -63,4 +70,4 @@ class CtPredict(PixelDetector):
 
     @override
     def make_network(self, shape: ClipShape) -> PixelNetwork:
-        return Network(shape)
+        return Network(shape, adversarial=self.parameters.adversarial)

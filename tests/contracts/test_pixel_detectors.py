@@ -164,6 +164,7 @@ OPTIONS = [
     ("unet_predict", {"memory": "prototypes", "loss": "mse", "score": "block_max"}),
     ("unet_predict", {"target": "reconstruct", "corrupt": "mask", "memory": "memae"}),
     ("fast3d", {"corrupt": "patch_rotate", "loss": "l1", "score": "top_percent"}),
+    ("ct_predict", {"adversarial": 0.05}),
 ]
 
 

@@ -80,6 +80,11 @@ class PixelNetwork(nn.Module):
     def pictures(self, clip_BCTHW: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return the pictures, with a penalty where there is one."""
 
+    def opposed(self, seen_BCTHW: Tensor, made_BCTHW: Tensor, real_BCTHW: Tensor) -> Tensor:
+        """Return what the loss adds in training where the network plays against others; mostly 0."""
+        del seen_BCTHW, real_BCTHW
+        return torch.zeros((), device=made_BCTHW.device)
+
     @override
     def forward(self, clip_BCTHW: Tensor) -> Rebuilt:
         """Return what becomes of clips."""

@@ -5,7 +5,7 @@ again"): encoder 32-64-128, three layers of attention with four heads. Where we 
 instead of patches of detected objects, no flow stream.
 
 `ct_predict`: CT-D2GAN's generator (Feng et al., ACM MM 2021): encoder, attention over the frames' maps,
-decoder of the next frame from the last frame's map.
+decoder of the next frame from the last frame's map; the paper's two discriminators are an option.
 
 `bidirectional`: the hybrid that foresees the middle frame from both sides: attention within either side,
 a ConvLSTM that walks from each end to the gap, and a decoder of both last states.
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from anomaly.training.pixels import ClipShape, PixelNetwork
+from anomaly.training.pixels.discriminators import Discriminators
 from anomaly.training.pixels.layers import ConvLstm, FrameAttention, per_frame
 
 _HEADS = 4
@@ -70,7 +71,18 @@ class State(_Attended):
 
 
 class CtPredict(_Attended):
-    """The next picture."""
+    """The next picture; with `adversarial` above 0 it learns against two discriminators too."""
+
+    def __init__(self, shape: ClipShape, *, adversarial: float = 0.0) -> None:
+        super().__init__(shape)
+        self.judges = Discriminators(shape, adversarial) if adversarial else None
+
+    @override
+    def opposed(self, seen_BCTHW: Tensor, made_BCTHW: Tensor, real_BCTHW: Tensor) -> Tensor:
+        if self.judges is None:
+            return super().opposed(seen_BCTHW, made_BCTHW, real_BCTHW)
+        against: Tensor = self.judges(seen_BCTHW, made_BCTHW, real_BCTHW)
+        return against
 
     @override
     def pictures(self, clip_BCTHW: Tensor) -> Tensor:
