@@ -128,7 +128,7 @@ class Checkpoint:
         return {
             video["content"]
             for facts in self.facts(root).values()
-            for video in facts.get("videos", [])
+            for video in all_videos(facts)
         }
 
     def _read(self, root: Root, name: str) -> Model:
@@ -200,6 +200,11 @@ def load(root: Root, name: str) -> Checkpoint:
         raise StoreError(
             f"{root.address(_bundle_key(name))} is damaged ({error!r}). Train it again."
         ) from error
+
+
+def all_videos(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a model learnt from: its own training videos, and those of what it began with."""
+    return [*facts.get("videos", []), *facts.get("start_from", {}).get("videos", [])]
 
 
 def names(root: Root) -> list[str]:

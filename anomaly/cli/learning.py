@@ -52,6 +52,12 @@ from anomaly.video import ArchiveSpec
     ),
     click.option("--seed", default=0, show_default=True, help="seed of everything random"),
     click.option(
+        "--start-from",
+        default="",
+        metavar="ID",
+        help="begin with the weights of this checkpoint's network in place of drawn ones",
+    ),
+    click.option(
         "--tensorboard",
         default="",
         metavar="DIR",

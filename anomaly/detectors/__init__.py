@@ -108,6 +108,8 @@ class FitContext:
     """told now and then: what is happening, steps done, steps in all"""
     record: Callable[[str, dict[str, Any]], None] = field(default=lambda _key, _curve: None)
     """told after each epoch the resume key of a network in training and its learning curve so far"""
+    start: Arrays | None = None
+    """state of a fitted detector of the same kind, whose network's weights this one begins with"""
 
 
 @dataclass(frozen=True)

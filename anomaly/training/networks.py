@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anomaly.errors import SpecError
 from anomaly.training.layers import layers_of
 from anomaly.training.loop import (
     Arrays,
@@ -63,6 +64,10 @@ class Context(Protocol):
     def record(self) -> Callable[[str, dict[str, Any]], None]:
         """Told the name of the run and its curve so far, at last with the network's `layers`."""
 
+    @property
+    def start(self) -> Arrays | None:
+        """State of a detector whose network's weights the fit begins with; None: they are drawn."""
+
 
 def fit_network(
     make: Callable[[], Network],
@@ -77,11 +82,16 @@ def fit_network(
     """Return the network that `make` builds, trained as `anomaly.training.loop.train` says.
 
     Its first weights and the order of items come from the context's generator; the context is told of
-    every epoch.
+    every epoch. Where the context has a `start`, the first weights are those.
+
+    Raises:
+        SpecError: the network that it shall begin with is another one.
     """
     seed = int(context.generator.integers(2**63))
     with seeded(seed):
         network = make()
+    if context.start is not None:
+        _begin_with(network, network_state(context.start, _PREFIX))
 
     def tell(curve: Curve, epochs: int) -> None:
         context.record(context.resume_key, curve.to_json())
@@ -104,6 +114,18 @@ def fit_network(
         told = {**curve.to_json(), "layers": [layer.to_json() for layer in layers]}
         context.record(context.resume_key, told)
     return network
+
+
+def _begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
+    for name, own in network.state_dict().items():
+        found = tuple(state[name].shape) if name in state else None
+        if found != tuple(own.shape):
+            raise SpecError(
+                f"The network to start from differs in {name!r}: found {found or 'nothing of that name'}, "
+                f"expected {tuple(own.shape)}. Train with the options and the features that it was "
+                "trained with, or start anew."
+            )
+    network.load_state_dict({name: state[name] for name in network.state_dict()})
 
 
 def _in_words(curve: Curve) -> str:

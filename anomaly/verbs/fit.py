@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from anomaly.checkpoints import Model, training_state
+from anomaly.checkpoints import Model, all_videos, training_state
 from anomaly.datasets.labels import IGNORED
 from anomaly.detectors import FitContext, detectors
 from anomaly.features import FeatureSpec
@@ -23,6 +23,7 @@ from anomaly.spec import fingerprint, to_dict
 from anomaly.storage import open_root
 from anomaly.verbs.bags import Ranges, open_bag, open_group
 from anomaly.verbs.context import Before
+from anomaly.verbs.start import start_of
 from anomaly.verbs.watch import Watch
 from anomaly.windows.bags import Bag
 
@@ -76,6 +77,8 @@ class FitJob:
     scores: ScoreSpec
     seed: int
     videos: tuple[FitVideo, ...]
+    start_from: str = ""
+    """checkpoint whose weights the network begins with; empty: they are drawn"""
     tensorboard: str = ""
     """folder of event files, one below it for each model; changes no number"""
 
@@ -88,6 +91,12 @@ def fit_job(job: FitJob) -> tuple[str, Model]:
         "videos": [_lineage(video) for video in job.videos],
         "versions": _versions(),
     }
+    if job.start_from:
+        start = start_of(open_root(job.root), job.start_from, job.model)
+        lineage["start_from"] = {
+            "checkpoint": job.start_from, "model": start.digest(),
+            "videos": all_videos(start.facts),
+        }  # fmt: skip
     domain = _domain(job)
     if domain is not None:
         model = replace(model, domain=domain.state())
@@ -119,6 +128,7 @@ def fit(job: FitJob) -> Model:
         save=save_state,
         progress=watch.progress,
         record=watch.record,
+        start=start_of(root, job.start_from, job.model).detector if job.start_from else None,
     )
     model = fit_model(lambda: cls.build(job.parameters, job.inputs), bags, job.scores, context)
     clear()
@@ -145,7 +155,11 @@ def _domain(job: FitJob) -> Domain | None:
 
 def _identity(job: FitJob) -> dict[str, Any]:
     """Return what decides the numbers of a fit, as plain values."""
+    start = {}
+    if job.start_from:
+        start["start"] = start_of(open_root(job.root), job.start_from, job.model).digest()
     return {
+        **start,
         "detector": job.detector,
         "parameters": job.parameters,
         "inputs": {name: fingerprint(spec) for name, spec in job.inputs.items()},

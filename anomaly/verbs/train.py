@@ -39,6 +39,7 @@ from anomaly.verbs.extract import ExtractSummary, extract_missing
 from anomaly.verbs.fit import FitJob, FitVideo, fit_job
 from anomaly.verbs.folds import cross_validate
 from anomaly.verbs.look import Look, look
+from anomaly.verbs.start import check_start
 from anomaly.video import ArchiveSpec, VideoFile
 from anomaly.video.archive import select
 
@@ -74,6 +75,8 @@ class TrainRequest:
     """cross-validate over so many folds of labelled videos first; 0: not at all"""
     make_current: bool = True
     """make the bundle the one that `nightly` and `score` take when none is named"""
+    start_from: str = ""
+    """checkpoint of the same detector whose weights its network begins with; empty: they are drawn"""
     tensorboard: str = ""
     """folder of the local disk for TensorBoard's event files, written while networks learn; empty: none"""
 
@@ -129,6 +132,10 @@ def train(
     if request.into:
         check_name(request.into)
     _check_bundle(open_root(root), request, parameters, inputs)
+    if request.start_from:
+        check_start(
+            open_root(root), request.start_from, request.detector, cls, request.folds
+        )
 
     def check(found: Sequence[VideoFile]) -> None:
         if labels is not None:
@@ -367,6 +374,7 @@ def _jobs(
             scores=request.scores,
             seed=request.seed,
             videos=tuple(chosen),
+            start_from=request.start_from,
             tensorboard=request.tensorboard,
         )
 

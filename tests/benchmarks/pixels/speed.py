@@ -1,0 +1,124 @@
+"""How fast pixel models learn and score on one core, and what scoring costs beside the network."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from anomaly.checkpoints import load
+from anomaly.detectors import FitContext, detectors
+from anomaly.detectors._pixels import PixelDetector
+from anomaly.features import recipe, vector_block
+from anomaly.storage import open_root
+from anomaly.training.seeding import repeatable
+from anomaly.verbs.score import build_detector
+from anomaly.windows import window_starts
+from anomaly.windows.bags import Bag, MemorySource
+from tests.benchmarks.harness import Figure, anomaly, globs, shared
+from tests.benchmarks.pixels.settings import FRAMES, HEIGHT, WIDTH
+
+WIDE = 0.25
+"""share of the published channels"""
+FEW, MANY, SCORED = 4, 32, 96
+"""clips that fits differ by, and frames scored"""
+SECONDS = 3.0
+"""processor time of a measurement, at least"""
+FROM_FILES = ("unet_predict", "sendec", "fast3d")
+COMMAND = "python -m tests.benchmarks pixel_models"
+
+
+def figures(folder: Path) -> Iterator[Figure]:
+    """Yield frames a second of each model, then what it takes to score from files for some."""
+    for name in detectors().names():
+        if detectors().get(name).reads == "pixels":
+            yield _of_one_core(name)
+    for name in FROM_FILES:
+        yield _from_files(folder / f"speed-{name}", name)
+
+
+def _of_one_core(name: str) -> Figure:
+    few = _seconds(lambda: _fitted(name, FEW))
+    more = _seconds(lambda: _fitted(name, FEW + MANY)) - few
+    detector, bag = _fitted(name, FEW), _video(SCORED)
+    scoring = _seconds(lambda: sum(1 for _ in detector.score(bag)))
+    length = detector.parameters.length
+    return Figure(
+        f"`{name}`, clips of {length} frames",
+        f"learns {MANY / more:.1f} clips/s ({MANY * length / more:,.0f} frames/s), "
+        f"scores {SCORED / scoring:,.0f} frames/s",
+        "",
+        COMMAND,
+    )
+
+
+def _fitted(name: str, clips: int) -> PixelDetector:
+    training = {"epochs": 1, "batch": 4, "optimiser": "adam", "learning_rate": 1e-4}
+    options = {"channels": WIDE, "clips": clips, "training": training}
+    frames = {"frames": recipe("frames", {"height": HEIGHT, "width": WIDTH})}
+    detector = detectors().get(name).build(options, frames)
+    if not isinstance(detector, PixelDetector):
+        raise TypeError(f"expected a pixel detector, found {type(detector).__name__}")
+    context = FitContext(np.random.default_rng(0))
+    return detector.fit([_video(64)], validation=[], context=context)
+
+
+def _video(n_rows: int) -> Bag:
+    pixels_TD = np.random.default_rng(0).integers(0, 255, (n_rows, HEIGHT * WIDTH))
+    index = np.arange(n_rows)
+    block = vector_block(index, index / 10, pixels_TD.astype(np.float32))
+    return Bag("v", "c", {"frames": MemorySource(block)})
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Return the processor time of one call, after a first: the mean of as many as `SECONDS` take."""
+    work()
+    begun, calls = time.process_time(), 0
+    while not calls or time.process_time() - begun < SECONDS:
+        work()
+        calls += 1
+    return (time.process_time() - begun) / calls
+
+
+def _from_files(root: Path, name: str) -> Figure:
+    ped2 = shared("ped2")
+    videos = [f"train/{clip.name}" for clip in sorted((ped2 / "train").glob("*.mp4"))]
+    options = {"channels": WIDE, "clips": 120, "step": 4, "training": {"epochs": 3, "batch": 4}}
+    told = [
+        part
+        for key, value in options.items()
+        for part in ("--detector-option", f"{key}={json.dumps(value)}")
+    ]
+    where = ["--root", root, "--workers", 1]
+    anomaly("train", ped2, *where, "--detector", name, *FRAMES, *told, *globs(videos[:4]))
+    scored = [*where, *globs([*videos[4:], "test/*"])]
+    whole = anomaly("score", ped2, *scored)
+    whole_seconds = whole.cpu_seconds - anomaly("score", ped2, *scored).cpu_seconds
+    alone = _network_seconds(root, whole.answer["frames"], whole.answer["videos"])
+    return Figure(
+        f"`{name}` from files: decoding, storing, network, tables, pictures of "
+        f"{whole.answer['events']} events",
+        f"{whole.answer['frames'] / whole_seconds:,.0f} frames/s, {alone / whole_seconds:.2f} of the "
+        "network alone",
+        "0.85",
+        COMMAND,
+    )
+
+
+def _network_seconds(root: Path, n_frames: int, n_videos: int) -> float:
+    """Return what the network alone takes for so many frames."""
+    place = open_root(str(root))
+    bundle = load(place, next(iter(place.folders("checkpoints"))))
+    detector = build_detector(bundle, bundle.model_for(place, "test")[1])
+    formula = detector.formula(_video(8))
+    if not isinstance(detector, PixelDetector) or formula is None:
+        raise TypeError(f"expected a pixel detector, found {type(detector).__name__}")
+    network = detector.network
+    clips = torch.rand(network.together, 1, detector.parameters.length, HEIGHT, WIDTH)
+    windows = n_videos * len(window_starts(n_frames // n_videos, formula.window))
+    with torch.inference_mode(), repeatable():
+        return _seconds(lambda: network(clips)) / len(clips) * windows
