@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, ClassVar, Self
@@ -20,6 +20,7 @@ from anomaly.errors import SpecError, StoreError
 from anomaly.spec import spec
 from anomaly.training.loop import TrainingSpec, tensor_beside
 from anomaly.training.networks import fit_network, in_batches, restored, trainable, weights
+from anomaly.training.perturbation import perturbed
 from anomaly.training.pixels import ClipShape, PixelNetwork
 from anomaly.training.pixels.clips import Clips
 from anomaly.training.pixels.errors import (
@@ -330,7 +331,8 @@ class PixelDetector(Detector):
         """Return the error of each pixel of each frame that was asked for, (B, F, H, W)."""
         pictures = self._pictures(windows_BLD)
         if self.parameters.perturbation:
-            pictures = perturbed(self._error, pictures, self.parameters.perturbation)
+            moved = perturbed(self._error, pictures, self.parameters.perturbation)
+            pictures = moved.clamp(0, 1)
         return self._maps(pictures)
 
     def _maps(self, pictures: Tensor) -> Tensor:
@@ -367,14 +369,3 @@ class PixelDetector(Detector):
 
     def _error(self, pictures: Tensor) -> Tensor:
         return self._maps(pictures).mean()
-
-
-def perturbed(error: Callable[[Tensor], Tensor], pictures: Tensor, epsilon: float) -> Tensor:
-    """Return pictures moved by `epsilon` so that their error falls (STATE's input perturbation).
-
-    Normal pictures gain more by it than strange ones. Works with any differentiable error.
-    """
-    with torch.inference_mode(mode=False), torch.enable_grad():
-        moved = pictures.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(error(moved), moved)
-        return (moved - epsilon * gradient.sign()).clamp(0, 1).detach()

@@ -59,7 +59,7 @@ class Setting:
         return [part for pair in pairs for part in ("--detector-option", pair)]
 
 
-NETWORKS = (("unet_predict", 0.25), ("sendec", 0.5))
+NETWORKS = (("unet_predict", 0.25), ("sendec", 0.25))
 FIRST = Setting("unet_predict", 0.25, "next")
 """whose frames tell which score is taken for all"""
 COMPARED = tuple(Setting(*network, *asked) for network, asked in product(NETWORKS, ASKED))
