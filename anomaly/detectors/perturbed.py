@@ -135,7 +135,9 @@ class Perturbed(Detector):
         """Row by row: the last bits of a slope may depend on what is beside it."""
         for first, block in scored_blocks(bag, self.input, len(self.spread_D)):
             with repeatable(), torch.no_grad():
-                scores = [self._of_row(formula, block.rows(t, t + 1)) for t in range(len(block))]
+                scores = [
+                    self._of_row(formula, block.rows(t, t + 1)) for t in range(len(block))
+                ]
             yield WindowScores.of_cells(first, block, np.concatenate(scores))
 
     def _of_row(self, formula: CellFormula, row: FeatureBlock) -> NDArray[np.float64]:

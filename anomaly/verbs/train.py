@@ -133,9 +133,7 @@ def train(
         check_name(request.into)
     _check_bundle(open_root(root), request, parameters, inputs)
     if request.start_from:
-        check_start(
-            open_root(root), request.start_from, request.detector, cls, request.folds
-        )
+        check_start(open_root(root), request.start_from, request.detector, cls, request.folds)
 
     def check(found: Sequence[VideoFile]) -> None:
         if labels is not None:

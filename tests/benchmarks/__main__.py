@@ -35,6 +35,7 @@ BENCHMARKS = (
     "numerics",
     "memory",
     "scoring",
+    "pixel_models",
     "start_up",
 )
 HEAD = """# Measured

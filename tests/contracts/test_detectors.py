@@ -28,6 +28,8 @@ SMALL = {"segments": 10, "snippet_rows": 2, "hidden": 32}
 """parameters under which a large network is tested, where it has them"""
 EPOCHS = {"mil_ranking": 300, "rtfm": 40}
 """epochs of those that 12 are not enough for"""
+CHOSEN = {"perturbed": {"options": {"training": {"epochs": 4}}}}
+"""parameters of those that wrap another, which has tests of its own"""
 ABNORMAL_ROWS = slice(60, 120)
 KINDS = ("vectors", "grid")
 GRIDS = ((4, 6), (6, 3))
@@ -80,7 +82,7 @@ def training_bags(name, kind, numbers, **change):
 
 def build(name, kind):
     cls = detectors().get(name)
-    chosen = {}
+    chosen = dict(CHOSEN.get(name, {}))
     if name in TAUGHT:
         known = {field.name for field in fields(cls.Parameters)}
         chosen = {key: value for key, value in SMALL.items() if key in known}

@@ -67,7 +67,9 @@ class Shown:
         small = np.asarray(cv2.resize(picture, TILE[::-1], interpolation=cv2.INTER_AREA))
         said = f"score {self.event['score']:.1f}" if self.event else "not found"
         words = f"{self.planted.kind.replace('_', ' ')}, {said}"
-        cv2.putText(small, words, (6, TILE[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3)
+        cv2.putText(
+            small, words, (6, TILE[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 3
+        )
         cv2.putText(small, words, (6, TILE[0] - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.42, _WHITE, 1)
         return small
 
@@ -93,7 +95,9 @@ def truth(clip: Clip) -> NDArray[np.int64]:
     walkers(clip.view, clip.seconds, generator)
     figures = EVENT_KINDS[clip.kind](clip.view, clip.seconds, generator).figures
     boxes_FT4 = np.stack([figure.box_T4 for figure in figures]) // SUPERSAMPLING
-    return np.concatenate([boxes_FT4[..., :2].min(axis=0), boxes_FT4[..., 2:].max(axis=0)], axis=1)
+    return np.concatenate(
+        [boxes_FT4[..., :2].min(axis=0), boxes_FT4[..., 2:].max(axis=0)], axis=1
+    )
 
 
 def find(folder: Path, archive: Path) -> list[dict[str, Any]]:
@@ -104,7 +108,14 @@ def find(folder: Path, archive: Path) -> list[dict[str, Any]]:
         for key, value in OPTIONS.items()
         for part in ("--detector-option", f"{key}={json.dumps(value)}")
     ]
-    size = ["--backbone", "frames", "--backbone-option", "height=96", "--backbone-option", "width=128"]
+    size = [
+        "--backbone",
+        "frames",
+        "--backbone-option",
+        "height=96",
+        "--backbone-option",
+        "width=128",
+    ]
     budget = ["--alarms-per-camera-day", 24]
     anomaly(
         "train", archive, "--root", root, "--videos", "*/normal*", "--detector", "unet_predict",
@@ -120,7 +131,9 @@ def find(folder: Path, archive: Path) -> list[dict[str, Any]]:
 def sheet(shown: Sequence[Shown], archive: Path) -> Picture:
     """Return the tiles side by side."""
     tiles = [one.tile(archive / one.planted.video) for one in shown]
-    rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
+    rows = [
+        np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)
+    ]
     return np.vstack(rows)
 
 
@@ -153,7 +166,8 @@ def main(folder: Path) -> None:
     few = Image.fromarray(sheet(shown, archive)).quantize(128, dither=Image.Dither.NONE)
     few.save(SHEET, optimize=True)
     found = sum(one.event is not None for one in shown)
-    print(f"{SHEET}: {SHEET.stat().st_size / 1000:.0f} kB; {found} of {len(shown)} found, {len(events)} events")
+    size = SHEET.stat().st_size / 1000
+    print(f"{SHEET}: {size:.0f} kB; {found} of {len(shown)} found, {len(events)} events")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,13 @@ def test_a_network_goes_on_from_a_checkpoint_and_the_bundle_tells_of_it(house):
     learn(house, "second", STILL, "first", camera="hall")
     before, after = (load(house.root, name) for name in ("first", "second"))
     old, new = (b.model_for(house.root, "hall")[1].detector for b in (before, after))
-    weights = [name for name in old if name.startswith("network/") and old[name].dtype.kind == "f"]
+    weights = [
+        name for name in old if name.startswith("network/") and old[name].dtype.kind == "f"
+    ]
     assert all(
-        np.allclose(old[name], new[name], atol=1e-6) for name in weights if "running" not in name
+        np.allclose(old[name], new[name], atol=1e-6)
+        for name in weights
+        if "running" not in name
     )
     assert after.facts(house.root)["hall"]["start_from"]["checkpoint"] == "first"
     assert before.trained_contents(house.root) < after.trained_contents(house.root)
@@ -48,8 +52,14 @@ def test_what_cannot_be_started_from_is_told_with_why(house):
     learn(house, "first", QUICK)
     for options, told in (
         ({"start_from": "frist"}, "No checkpoint named 'frist'. Did you mean 'first'"),
-        ({"start_from": "first", "detector": "sendec"}, "is of detector 'unet_predict', expected"),
-        ({"start_from": "first", "channels": 0.1}, r"differs in 'downs.0.0.weight': found \(3, 4"),
+        (
+            {"start_from": "first", "detector": "sendec"},
+            "is of detector 'unet_predict', expected",
+        ),
+        (
+            {"start_from": "first", "channels": 0.1},
+            r"differs in 'downs.0.0.weight': found \(3, 4",
+        ),
     ):
         with pytest.raises(SpecError, match=told):
             learn(house, "other", QUICK, **options)

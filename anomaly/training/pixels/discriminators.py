@@ -1,9 +1,10 @@
 """Two discriminators that a network of pictures plays against: one of pictures, one of clips.
 
-After CT-D2GAN (Feng et al., ACM MM 2021). No code is public; ours are that both tell patches apart (Isola et
-al., CVPR 2017) by least squares (Mao et al., ICCV 2017), three halvings of 32, 64 and 128 channels without
-normalisation, that both count alike, and that they learn in the same step and by the same optimiser as the
-network: each side sees the other as it was before the step. So a run is killed and resumed like any other.
+After CT-D2GAN (Feng et al., ACM MM 2021), of which no code is public. Assumed, and kept small: both tell
+patches apart (Isola et al., CVPR 2017) by least squares (Mao et al., ICCV 2017), have three halvings of 32,
+64 and 128 channels without normalisation, and count alike; the one of clips sees the frames read and the
+one foreseen. They learn in the same step and by the same optimiser as the network, each side against the
+other as it was before the step, so a run is killed and resumed like any other.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Discriminators(nn.Module):
             (self.of_pictures, real_BCTHW, made_BCTHW),
             (self.of_clips, in_clip, in_fake),
         ):
-            told_apart = (judge(real) - 1).square().mean() + judge(made.detach()).square().mean()
+            told_apart = (judge(real) - 1).square().mean() + judge(
+                made.detach()
+            ).square().mean()
             still = {name: value.detach() for name, value in judge.named_parameters()}
             deceived = (functional_call(judge, still, (made,)) - 1).square().mean()
             loss = loss + told_apart / 2 + self.weight * deceived

@@ -53,7 +53,9 @@ def make_archive(folder: Path, clips: Sequence[Path], *, seed: int = 0) -> Path:
 
 def _read(clip: Path) -> Frames:
     with av.open(str(clip)) as container:
-        return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
+        return np.stack(
+            [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+        )
 
 
 def _piece(film: Frames, generator: np.random.Generator) -> Frames:
@@ -67,9 +69,7 @@ def _piece(film: Frames, generator: np.random.Generator) -> Frames:
     return frame[row : row + _HEIGHT, column : column + _WIDTH]
 
 
-def _cross(
-    film: Frames, piece: Frames, begin: int, generator: np.random.Generator
-) -> int:
+def _cross(film: Frames, piece: Frames, begin: int, generator: np.random.Generator) -> int:
     """Paint the piece on its way across, from `begin` on; return the frame after the last."""
     height, width = film.shape[1:]
     top = int(generator.integers(height // 4, height - _HEIGHT))
@@ -79,7 +79,9 @@ def _cross(
         lefts = lefts[::-1]
     lefts = lefts[: len(film) - begin]
     oval = np.zeros((_HEIGHT, _WIDTH), np.float32)
-    cv2.ellipse(oval, (_WIDTH // 2, _HEIGHT // 2), (_WIDTH // 2, _HEIGHT // 2), 0, 0, 360, 1, -1)
+    cv2.ellipse(
+        oval, (_WIDTH // 2, _HEIGHT // 2), (_WIDTH // 2, _HEIGHT // 2), 0, 0, 360, 1, -1
+    )
     soft = cv2.GaussianBlur(oval, (0, 0), 2)
     for frame, left in zip(film[begin:], lefts.tolist(), strict=False):
         place = frame[top : top + _HEIGHT, left : left + _WIDTH]

@@ -23,7 +23,11 @@ ASKED = (
     ("next", "none"),
 )
 _IN_WORDS = {"none": "", "noise": " from noisy ones", "mask": " from ones with holes"}
-_TARGETS = {"reconstruct": "the frames read", "middle": "the middle frame", "next": "the next frame"}
+_TARGETS = {
+    "reconstruct": "the frames read",
+    "middle": "the middle frame",
+    "next": "the next frame",
+}
 
 
 @dataclass(frozen=True)

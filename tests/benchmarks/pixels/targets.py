@@ -101,7 +101,9 @@ class _Trial:
         where = ["--root", self.root, "--checkpoint", f"{setting.name}-{score}"]
         where += ["--videos", "test/*"]
         spatial = anomaly("evaluate", self.ped2, *where, *asked).answer["spatial"]
-        return ", ".join(f"{words} {100 * spatial[name]:.1f}" for name, words in _PLACES.items())
+        return ", ".join(
+            f"{words} {100 * spatial[name]:.1f}" for name, words in _PLACES.items()
+        )
 
     def _train(self, setting: Setting, score: str) -> float:
         """Train once and return the seconds of one core that it took, without decoding."""

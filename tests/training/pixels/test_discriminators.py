@@ -67,12 +67,14 @@ def test_each_side_has_the_loss_and_the_gradients_of_a_game_played_by_hand():
         wanted += WEIGHT * sum((one - 1) ** 2 for one in on_false) / len(on_false)
         own = (judge(true) - 1).square().mean() + judge(false.detach()).square().mean()
         for part, gradient in zip(
-            judge.parameters(), torch.autograd.grad(own / 2, list(judge.parameters())), strict=True
+            judge.parameters(),
+            torch.autograd.grad(own / 2, list(judge.parameters())),
+            strict=True,
         ):
             part.grad = gradient
     assert net.opposed(seen, net(seen)[0], real).item() == pytest.approx(wanted, rel=1e-5)
 
-    judges = deepcopy(slow.judges).requires_grad_(False)
+    judges = deepcopy(slow.judges).requires_grad_(requires_grad=False)
     fooled = [
         (judges.of_pictures(made) - 1).square().mean(),
         (judges.of_clips(torch.cat([seen, made], 2)) - 1).square().mean(),
