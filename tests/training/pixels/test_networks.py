@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from anomaly.errors import SpecError
 from anomaly.training.networks import trainable
@@ -79,14 +80,56 @@ def test_layers_of_sendec_have_the_shapes_of_the_published_table():
     assert found["out"] == (1, 4, 240, 320)
 
 
-def test_the_notebooks_networks_halve_as_they_say():
-    found = layer_shapes(
-        ConvLstmAutoencoder(shape(8, share=0.1, height=224, width=224)), 8,
-        ["encoder.1", "encoder.5", "encoder.9"],
-    )  # fmt: skip
-    assert [size[1:] for size in found.values()] == [(56, 56), (28, 28), (28, 28)]
-    found = layer_shapes(C3dAutoencoder(shape(16, share=0.1)), 16, ["layers.18", "layers.23"])
-    assert [size[1:] for size in found.values()] == [(1, 2, 3), (2, 4, 6)]
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def frames(channels, *sizes):
+    """Channels, then frames and side of each layer; pictures are square."""
+    return [
+        (wide, length, side, side)
+        for wide, (length, side) in zip(channels, sizes, strict=True)
+    ]  # fmt: skip
+
+
+LAYERS = [
+    (C3dAutoencoder, 16, frames(
+        (32, 64, 128, 256, 256, 128, 64, 32, 1),
+        (16, 32), (8, 16), (4, 8), (2, 4), (2, 4), (4, 8), (8, 16), (16, 32), (16, 32),
+    )),
+    (lambda shape: C3dAutoencoder(shape, size="large"), 16, frames(
+        (32, 64, 128, 256, 512, 512, 256, 128, 64, 32, 1),
+        (16, 32), (8, 16), (4, 8), (2, 4), (1, 2), (2, 4), (4, 8), (8, 16), (8, 16), (16, 32), (16, 32),
+    )),
+    (MemAe, 16, frames(
+        (96, 128, 256, 256, 256, 128, 96, 1),
+        (16, 16), (8, 8), (4, 4), (2, 2), (4, 4), (8, 8), (16, 16), (16, 32),
+    )),
+    (Fast3d, 5, frames(
+        (64, 128, 256, 128, 64, 1), (3, 16), (2, 8), (1, 4), (2, 8), (3, 16), (1, 32),
+    )),
+    (ConvLstmAutoencoder, 8, frames(
+        (256, 128, 64, 64, 128, 256, 1),
+        (8, 8), (8, 4), (8, 4), (8, 4), (8, 8), (8, 32), (8, 32),
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("network", "length", "published"), LAYERS)
+def test_every_convolution_gives_what_the_published_table_says(network, length, published):
+    built, found = network(shape(length, width=32)).eval(), []
+    parts = built
+    if isinstance(
+        built, ConvLstmAutoencoder
+    ):  # its recurrent layers have convolutions of gates
+        parts = nn.ModuleList([built.encoder, built.decoder])
+    for layer in parts.modules():
+        if isinstance(layer, CONVOLUTIONS):
+            layer.register_forward_hook(lambda _, __, made: found.append(made))
+    with torch.inference_mode():
+        built(torch.rand(1, 1, length, 32, 32))
+    per_frame = isinstance(built, ConvLstmAutoencoder)
+    maps = [made.movedim(0, 1) if per_frame else made[0] for made in found]
+    assert [tuple(made.shape) for made in maps] == published
 
 
 @pytest.mark.parametrize(
