@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import product
 
 HEIGHT, WIDTH = 64, 96
+WIDE = 0.25
+"""share of the published channels"""
 TRAINING = {
-    "epochs": 20, "patience": 20, "batch": 4, "optimiser": "adam", "learning_rate": 0.001,
-    "schedule": "cosine",
+    "batch": 4, "optimiser": "adam", "learning_rate": 0.001, "schedule": "cosine",
 }  # fmt: skip
 FRAMES = ("--backbone", "frames", *(
     part for size in (f"height={HEIGHT}", f"width={WIDTH}") for part in ("--backbone-option", size)
@@ -35,8 +36,7 @@ class Setting:
     """One network and what it is taught."""
 
     detector: str
-    width: float
-    """share of the published channels"""
+    epochs: int
     target: str
     corrupt: str = "none"
     clips: int = 120
@@ -46,7 +46,7 @@ class Setting:
     def title(self) -> str:
         """The setting in words."""
         asked = _TARGETS[self.target] + _IN_WORDS[self.corrupt]
-        return f"`{self.detector}`, {self.width:g} of its channels: {asked}"
+        return f"`{self.detector}`, {self.epochs} epochs: {asked}"
 
     @property
     def name(self) -> str:
@@ -55,17 +55,19 @@ class Setting:
 
     def options(self, score: str) -> list[str]:
         """Return how `anomaly train` is told."""
+        training = {**TRAINING, "epochs": self.epochs, "patience": self.epochs}
         told = {
-            "channels": self.width, "target": self.target, "corrupt": self.corrupt,
-            "clips": self.clips, "step": self.step, "score": score, "training": TRAINING,
+            "channels": WIDE, "target": self.target, "corrupt": self.corrupt,
+            "clips": self.clips, "step": self.step, "score": score, "training": training,
         }  # fmt: skip
         pairs = (f"{key}={json.dumps(value)}" for key, value in told.items())
         return [part for pair in pairs for part in ("--detector-option", pair)]
 
 
-NETWORKS = (("unet_predict", 0.25), ("sendec", 0.25))
-FIRST = Setting("unet_predict", 0.25, "next")
+NETWORKS = (("unet_predict", 20), ("sendec", 10))
+"""with the epochs that minutes of one core are enough for"""
+FIRST = Setting("unet_predict", 20, "next")
 """whose frames tell which score is taken for all"""
 COMPARED = tuple(Setting(*network, *asked) for network, asked in product(NETWORKS, ASKED))
-BESIDE = (Setting("c3d_ae_small", 0.25, "reconstruct", clips=60, step=8),)
+BESIDE = (Setting("c3d_ae_small", 10, "reconstruct", clips=60, step=8),)
 """trained as well, not part of the comparison of targets"""

@@ -20,10 +20,8 @@ from anomaly.verbs.score import build_detector
 from anomaly.windows import window_starts
 from anomaly.windows.bags import Bag, MemorySource
 from tests.benchmarks.harness import Figure, anomaly, globs, shared
-from tests.benchmarks.pixels.settings import FRAMES, HEIGHT, WIDTH
+from tests.benchmarks.pixels.settings import FRAMES, HEIGHT, WIDE, WIDTH
 
-WIDE = 0.25
-"""share of the published channels"""
 FEW, MANY, SCORED = 4, 32, 96
 """clips that fits differ by, and frames scored"""
 SECONDS = 3.0
