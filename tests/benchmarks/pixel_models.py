@@ -1,15 +1,15 @@
 """Pixel models: what they are asked for, where they say it is, and how fast they are
 
-Ped2 in small: frames of 64 x 96, a quarter of the published channels, and the same training for all rows of
-a network: epochs of 120 clips drawn from those four frames apart, batches of four, Adam at 0.001
-falling to 0 on a cosine (`c3d_ae_small`: 60 clips, eight apart); the weights of the best epoch on held-out training clips stay. Twelve of the 16
-training clips are learnt from; in the other four pieces of one another glide by too fast, and these
-pseudo-anomalies choose the score and the setting. Only then are the 7 test clips looked at: micro over all
-frames and macro over clips with frames of both kinds, in percent, with 95 % intervals over clips; per clip:
-stretched to 0 to 1 in each clip, as papers do; pseudo: micro on the pseudo-anomalies. Everything through
-`anomaly train`, `score`, `evaluate`. Speed: one core, processor time, a quarter of the channels, random
-pictures; frames learnt are those of the clips shown. `ANOMALY_BENCH_KEEP=DIR` keeps what is done, and a run
-that was cut short goes on.
+Ped2 in small: frames of 64 x 96, a quarter of the published channels. All rows of a network are taught
+alike: epochs of 120 clips drawn from those four frames apart, batches of four, Adam at 0.001 falling to 0
+on a cosine (`c3d_ae_small`: 60 clips, eight apart); the weights of the best epoch on held-out training
+clips stay. Twelve of the 16 training clips are learnt from; in the other four pieces of one another glide
+by too fast, and these pseudo-anomalies choose the score and the setting. Only then are the 7 test clips
+looked at: micro over all frames and macro over clips with frames of both kinds, in percent, with 95 %
+intervals over clips; per clip: stretched to 0 to 1 in each clip, as papers do; pseudo: micro on the
+pseudo-anomalies. Everything through `anomaly train`, `score`, `evaluate`. Speed: processor time of one
+core, a quarter of the channels, random pictures; frames learnt are those of the clips shown.
+`ANOMALY_BENCH_KEEP=DIR` keeps what is done, and a run that was cut short goes on.
 """
 
 from __future__ import annotations
