@@ -92,7 +92,7 @@ def fit_job(job: FitJob) -> tuple[str, Model]:
         "versions": _versions(),
     }
     if job.start_from:
-        start = start_of(open_root(job.root), job.start_from, job.model)
+        start = _start(job)
         lineage["start_from"] = {
             "checkpoint": job.start_from, "model": start.digest(),
             "videos": all_videos(start.facts),
@@ -128,13 +128,18 @@ def fit(job: FitJob) -> Model:
         save=save_state,
         progress=watch.progress,
         record=watch.record,
-        start=start_of(root, job.start_from, job.model).detector if job.start_from else None,
+        start=_start(job).detector if job.start_from else None,
     )
     model = fit_model(lambda: cls.build(job.parameters, job.inputs), bags, job.scores, context)
     clear()
     return (
         replace(model, facts={**model.facts, "curves": watch.curves}) if watch.curves else model
     )
+
+
+def _start(job: FitJob) -> Model:
+    contents = [video.content for video in job.videos]
+    return start_of(open_root(job.root), job.start_from, job.model, contents)
 
 
 def _domain(job: FitJob) -> Domain | None:
@@ -157,7 +162,7 @@ def _identity(job: FitJob) -> dict[str, Any]:
     """Return what decides the numbers of a fit, as plain values."""
     start = {}
     if job.start_from:
-        start["start"] = start_of(open_root(job.root), job.start_from, job.model).digest()
+        start["start"] = _start(job).digest()
     return {
         **start,
         "detector": job.detector,

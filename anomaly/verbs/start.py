@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from anomaly.checkpoints import Model, load, names
+from collections.abc import Collection
+
+from anomaly.checkpoints import Model, all_videos, load, names
 from anomaly.detectors import Detector
 from anomaly.errors import SpecError
 from anomaly.registry import unknown_name
@@ -38,10 +40,19 @@ def check_start(
         )
 
 
-def start_of(root: Root, checkpoint: str, model: str) -> Model:
-    """Return the checkpoint's model of the same camera, or its pooled one.
+def start_of(root: Root, checkpoint: str, model: str, contents: Collection[str]) -> Model:
+    """Return the checkpoint's model of the same camera, or its pooled one, to begin a fit on videos with.
 
     Raises:
-        StoreError: it has neither.
+        SpecError: it has learnt from some of the videos, and the fit might hold those out.
+        StoreError: it has neither model.
     """
-    return load(root, checkpoint).model_for(root, model)[1]
+    found = load(root, checkpoint).model_for(root, model)[1]
+    known = {video["content"] for video in all_videos(found.facts)}
+    if known & set(contents) and known != set(contents):
+        raise SpecError(
+            f"{len(known & set(contents))} of {len(contents)} training videos of model {model!r} are "
+            f"among those that {checkpoint!r} learnt from: they might be held out now, and thresholds "
+            "would be too low. Train on the very videos that it was trained on, or on others alone."
+        )
+    return found

@@ -23,7 +23,7 @@ def learn(house, into, training, start_from="", camera="gate", **options: Any):
         backbones=("frames",),
         backbone_parameters={"height": 16, "width": 32},
         detector_parameters={"training": training, "channels": 0.05, "block": 8, **options},
-        videos=(f"{camera}/*",),
+        videos=(f"{camera}*",),
         into=into,
         start_from=start_from,
         scores=ScoreSpec(alarms_per_camera_day=50_000.0),
@@ -34,6 +34,7 @@ def learn(house, into, training, start_from="", camera="gate", **options: Any):
 def test_a_network_goes_on_from_a_checkpoint_and_the_bundle_tells_of_it(house):
     learn(house, "first", QUICK)
     learn(house, "second", STILL, "first", camera="hall")
+    learn(house, "third", STILL, "first")
     before, after = (load(house.root, name) for name in ("first", "second"))
     old, new = (b.model_for(house.root, "hall")[1].detector for b in (before, after))
     weights = [
@@ -63,6 +64,8 @@ def test_what_cannot_be_started_from_is_told_with_why(house):
     ):
         with pytest.raises(SpecError, match=told):
             learn(house, "other", QUICK, **options)
+    with pytest.raises(SpecError, match=r"1 of 1 training videos .*'first' learnt from"):
+        learn(house, "other", QUICK, "first", camera="gate/1")
     request = TrainRequest(detector="knn", start_from="first")
     with pytest.raises(SpecError, match="has no network of its own"):
         train(house.url, house.archive, request, fan_out=one_by_one)
