@@ -51,6 +51,23 @@ class Shown:
     event: dict[str, Any] | None
     """the highest event that overlaps it"""
 
+    @property
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        """Where the detector says that it is, at its peak."""
+        found = (self.event or {}).get("boxes") or []
+        return [(box["left"], box["top"], box["right"], box["bottom"]) for box in found]
+
+    @property
+    def is_placed(self) -> bool:
+        """Say whether a box lies over the truth."""
+        if self.event is None:
+            return False
+        left, top, right, bottom = self.true_T4[self.event["peak_frame"]]
+        return any(
+            box[0] < right and box[2] > left and box[1] < bottom and box[3] > top
+            for box in self.boxes
+        )
+
     def tile(self, clip: Path) -> Picture:
         """Return the frame of its peak with both kinds of boxes and the kind below."""
         middle = (self.planted.start_frame + self.planted.stop_frame) // 2
@@ -58,12 +75,7 @@ class Shown:
         picture = _frame(clip, frame)
         left, top, right, bottom = self.true_T4[frame].tolist()
         cv2.rectangle(picture, (left, top), (right, bottom), _WHITE, 1)
-        if self.event:
-            corners = [
-                (box["left"], box["top"], box["right"], box["bottom"])
-                for box in self.event["boxes"] or []
-            ]
-            picture = with_boxes(picture, corners, picture.shape[:2])
+        picture = with_boxes(picture, self.boxes, picture.shape[:2])
         small = np.asarray(cv2.resize(picture, TILE[::-1], interpolation=cv2.INTER_AREA))
         said = f"score {self.event['score']:.1f}" if self.event else "not found"
         words = f"{self.planted.kind.replace('_', ' ')}: {said}"
@@ -171,8 +183,11 @@ def main(folder: Path) -> None:
     )
     few.save(SHEET, optimize=True)
     found = sum(one.event is not None for one in shown)
+    placed = sum(one.is_placed for one in shown)
     size = SHEET.stat().st_size / 1000
-    print(f"{SHEET}: {size:.0f} kB; {found} of {len(shown)} found, {len(events)} events")
+    print(
+        f"{SHEET}: {size:.0f} kB; {found} of {len(shown)} found, {placed} boxed, {len(events)} events"
+    )
 
 
 if __name__ == "__main__":
