@@ -22,9 +22,9 @@ from anomaly.windows.bags import Bag, MemorySource
 from tests.benchmarks.harness import Figure, anomaly, globs, shared
 from tests.benchmarks.pixels.settings import HEIGHT, WIDE, WIDTH
 
-FEW, MANY, SCORED = 4, 32, 96
+FEW, MANY, SCORED = 4, 16, 64
 """clips that fits differ by, and frames scored"""
-SECONDS = 3.0
+SECONDS = 1.5
 """processor time of a measurement, at least"""
 FROM_FILES = ("unet_predict", "sendec", "fast3d")
 USUAL = (96, 144)
