@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -284,9 +284,10 @@ class PixelDetector(Detector):
 
     def _judge(self, held_out: Clips, network: nn.Module) -> float:
         total, batch = 0.0, self.parameters.training.batch
+        judged = cast("PixelNetwork", network)  # what `_network` made
         for start in range(0, len(held_out.starts_N), batch):
             some_B = held_out.starts_N[start : start + batch]
-            loss = self._loss(held_out, network, tensor_beside(network, some_B))
+            loss = self._loss(held_out, judged, tensor_beside(network, some_B))
             total += float(loss) * len(some_B)
         return total / len(held_out.starts_N)
 
