@@ -22,7 +22,7 @@ from anomaly.windows.bags import Bag, MemorySource
 from tests.benchmarks.harness import Figure, anomaly, globs, shared
 from tests.benchmarks.pixels.settings import HEIGHT, WIDE, WIDTH
 
-EPOCHS, CLIPS, SCORED = 4, 8, 64
+EPOCHS, CLIPS, SCORED = 3, 8, 64
 """of training, clips in each, and frames scored"""
 SECONDS = 1.5
 """processor time of a measurement, at least"""
@@ -59,7 +59,7 @@ def _learnt(name: str) -> tuple[PixelDetector, float]:
     """Return a fitted detector, and the processor time for each clip of all epochs but the first."""
     ends: list[float] = []
     training = {"epochs": EPOCHS, "batch": 4, "optimiser": "adam", "learning_rate": 1e-4}
-    options = {"channels": WIDE, "clips": CLIPS, "training": training}
+    options = {"channels": WIDE, "clips": CLIPS, "step": 1, "training": training}
     frames = {"frames": recipe("frames", {"height": HEIGHT, "width": WIDTH})}
     detector = detectors().get(name).build(options, frames)
     if not isinstance(detector, PixelDetector):
