@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anomaly.checkpoints import load
+from anomaly.checkpoints import load, names
 from anomaly.detectors import FitContext, detectors
 from anomaly.detectors._pixels import PixelDetector
 from anomaly.features import recipe, vector_block
@@ -117,7 +117,7 @@ def _from_files(root: Path, name: str) -> Figure:
 def _network_seconds(root: Path, n_frames: int, n_videos: int) -> float:
     """Return what the network alone takes for so many frames."""
     place = open_root(str(root))
-    bundle = load(place, next(iter(place.folders("checkpoints"))))
+    bundle = load(place, names(place)[0])
     detector = build_detector(bundle, bundle.model_for(place, "test")[1])
     formula = detector.formula(_video(8, *USUAL))
     if not isinstance(detector, PixelDetector) or formula is None:
