@@ -4,8 +4,8 @@ Ped2 in small: frames of 64 x 96, a quarter of the published channels. All rows 
 alike: epochs of 120 clips drawn from those four frames apart, batches of four, Adam at 0.001 falling to 0
 on a cosine (`c3d_ae_small`: 60 clips, eight apart); the weights of the best epoch on held-out training
 clips stay. Twelve of the 16 training clips are learnt from; in the other four pieces of one another glide
-by too fast, and these pseudo-anomalies choose the score and the setting. Only then are the 7 test clips
-looked at: micro over all frames and macro over clips with frames of both kinds, in percent, with 95 %
+by too fast, and these pseudo-anomalies choose the score and the setting. The 7 test clips have no part in
+either choice: micro over all frames and macro over clips with frames of both kinds, in percent, with 95 %
 intervals over clips; per clip: stretched to 0 to 1 in each clip, as papers do; pseudo: micro on the
 pseudo-anomalies. Everything through `anomaly train`, `score`, `evaluate`. Speed: processor time of one
 core, a quarter of the channels, random pictures; frames learnt are those of the clips shown.
