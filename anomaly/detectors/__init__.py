@@ -150,6 +150,8 @@ class Detector(ABC):
     """score from which on a cell is part of what is strange; None: scores of cells have no common scale"""
     reads: ClassVar[Literal["features", "pixels"]] = "features"
     """pixels: it wants the backbone `frames`"""
+    reads_clock: ClassVar[bool] = False
+    """True for a detector to which it counts at what time of day a video begins"""
 
     def __init__(self, parameters: Any, inputs: Mapping[str, FeatureSpec]) -> None:
         self.parameters = parameters

@@ -33,6 +33,7 @@ from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.bank import Witnesses, k_centre, nearest_distance, project
 from anomaly.training.exact import round_for_products
+from anomaly.training.groups import Groups, group_scale, usual_groups
 from anomaly.training.sampling import locations, sample_sides, scored_blocks
 from anomaly.training.squares import best_square
 from anomaly.windows.bags import Bag
@@ -41,12 +42,7 @@ from anomaly.windows.split import leave_out
 if TYPE_CHECKING:
     from torch import Tensor
 
-Groups = tuple[tuple[int, ...], ...]
 
-_GROUPS_OF: dict[str, Groups] = {
-    "motion": ((0,), (1, 2), (3, 4, 5, 6)),  # change; texture; right, left, down, up
-    "static": ((0,), (1,), (2,)),  # age; share; contrast
-}
 _LOCATION_WEIGHT_OF = {"trail": 0.0}
 
 
@@ -177,7 +173,7 @@ class Knn(Detector):
         return np.float32(usual if given is None else given)
 
     def _groups(self, dimension: int) -> Groups:
-        usual = _GROUPS_OF.get(self.inputs[self.input].backbone, (tuple(range(dimension)),))
+        usual = usual_groups(self.inputs[self.input].backbone, dimension)
         groups = self.parameters.groups or usual
         if sorted(index for group in groups for index in group) != list(range(dimension)):
             raise SpecError(
@@ -185,13 +181,3 @@ class Knn(Detector):
                 f"{self.input!r} once."
             )
         return groups
-
-
-def group_scale(vectors_ND: FloatArray, groups: Groups) -> NDArray[np.float32]:
-    """Return for each dimension the root of its group's summed variances, 1 if that is 0."""
-    variance_D = vectors_ND.var(axis=0, dtype=np.float64)
-    scale_D = np.ones(len(variance_D), dtype=np.float32)
-    for group in groups:
-        total = float(variance_D[list(group)].sum())
-        scale_D[list(group)] = np.sqrt(total) if total > 0 else 1.0
-    return scale_D

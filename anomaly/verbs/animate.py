@@ -19,7 +19,7 @@ from anomaly.scores.events import Box
 from anomaly.scores.regularity import regularity
 from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import Root
-from anomaly.verbs.bags import open_bag, open_group
+from anomaly.verbs.bags import clock_of, open_bag, open_group
 from anomaly.verbs.events import find_event
 from anomaly.verbs.score import Scorer, choose_checkpoint
 from anomaly.video import FrameBatch, PixelSpec
@@ -205,7 +205,14 @@ def _boxes_of(
         scorer = Scorer(root, choose_checkpoint(root, checkpoint), camera)
         inputs, content = scorer.bundle.inputs, row.content or ""
         try:
-            bag = open_bag(scorer.store, inputs, row.uri, camera, content)
+            bag = open_bag(
+                scorer.store,
+                inputs,
+                row.uri,
+                camera,
+                content,
+                clock_hours=clock_of(row.start_time_utc),
+            )
             group = open_group(scorer.store, next(iter(inputs.values())), row.uri, content)
         except StoreError:
             return {}

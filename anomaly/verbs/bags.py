@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from anomaly.errors import StoreError
 from anomaly.features import Earlier, FeatureSpec
@@ -24,10 +25,11 @@ def open_bag(
     content: str,
     ranges: Ranges | None = None,
     before: Sequence[Before] = (),
+    clock_hours: float | None = None,
 ) -> Bag:
     """Return the stored features of one video as a bag, with what is recalled of those `before` it.
 
-    Earlier videos whose features are no longer stored are passed over.
+    Earlier videos whose features are no longer stored are passed over. `clock_hours`: see `clock_of`.
 
     Raises:
         StoreError: features of an input are missing.
@@ -37,8 +39,22 @@ def open_bag(
         name: _recalling(store, group, inputs[name], content, before)
         for name, group in groups.items()
     }
-    view_HW = next(iter(groups.values())).first_view()
-    return Bag(uri, camera, sources, ranges, view_HW=view_HW)
+    return Bag(
+        uri,
+        camera,
+        sources,
+        ranges,
+        view_HW=next(iter(groups.values())).first_view(),
+        clock_hours=clock_hours,
+    )
+
+
+def clock_of(start: datetime | None) -> float | None:
+    """Return the time of day (UTC) of a start in hours; None where it is unknown."""
+    if start is None:
+        return None
+    midnight = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (start - midnight).total_seconds() / 3600
 
 
 def _recalling(

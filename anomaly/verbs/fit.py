@@ -46,11 +46,20 @@ class FitVideo:
     group: str = ""
     before: tuple[Before, ...] = ()
     """earlier training videos of the same camera that its features may recall"""
+    clock_hours: float | None = None
+    """time of day at which it begins, for a detector to which it counts"""
 
     def bag(self, store: FeatureStore, inputs: Mapping[str, FeatureSpec]) -> Bag:
         """Return the stored features of the video with what is known of it."""
         bag = open_bag(
-            store, inputs, self.uri, self.camera, self.content, self.ranges, self.before
+            store,
+            inputs,
+            self.uri,
+            self.camera,
+            self.content,
+            self.ranges,
+            self.before,
+            self.clock_hours,
         )
         labels_T = None
         if self.marks is not None:
@@ -62,7 +71,8 @@ class FitVideo:
     def identity(self) -> list[Any]:
         """Return what of it decides the numbers of a fit, as plain values."""
         known = [self.label, self.marks, self.group, self.before]
-        return [self.uri, self.content, self.ranges, *(known if any(known) else [])]
+        clock = [] if self.clock_hours is None else [self.clock_hours]
+        return [self.uri, self.content, self.ranges, *(known if any(known) else []), *clock]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from anomaly.report.events import ranked_events
 from anomaly.scores import ScoreSpec
 from anomaly.spec import from_dict
 from anomaly.storage import Root
-from anomaly.verbs.bags import open_bag, open_group
+from anomaly.verbs.bags import clock_of, open_bag, open_group
 from anomaly.verbs.context import Contexts, context_seconds
 from anomaly.verbs.score import build_detector
 from anomaly.windows.bags import Bag
@@ -143,9 +143,16 @@ class Judges:
             StoreError: features are no longer stored.
         """
         uri, content = event["video"], event["content"]
-        before = self._contexts.before(self.rows[uri]) if uri in self.rows else ()
-        inputs = self.bundle.inputs
-        return open_bag(self.store, inputs, uri, event["camera"], content, before=before)
+        row = self.rows.get(uri)
+        return open_bag(
+            self.store,
+            self.bundle.inputs,
+            uri,
+            event["camera"],
+            content,
+            before=self._contexts.before(row) if row else (),
+            clock_hours=clock_of(row.start_time_utc) if row else None,
+        )
 
     def peak(self, event: Event) -> Peak:
         """Return an event at its highest.
@@ -188,6 +195,7 @@ class Judges:
                     known.camera if known else camera,
                     video["content"],
                     ranges or None,
+                    clock_hours=clock_of(known.start_time_utc) if known else None,
                 )
             except StoreError:
                 continue

@@ -36,7 +36,7 @@ from anomaly.scores.tables import (
 )
 from anomaly.spec import fingerprint, from_dict
 from anomaly.storage import Root, open_root
-from anomaly.verbs.bags import open_bag, open_group
+from anomaly.verbs.bags import clock_of, open_bag, open_group
 from anomaly.verbs.context import Before, Contexts, context_seconds
 from anomaly.verbs.extract import RECORD_SECONDS, ExtractSummary, extract_missing
 from anomaly.verbs.look import Look, look
@@ -307,7 +307,16 @@ class Scorer:
     ) -> tuple[FrameScores, list[Event], tuple[Outside, ...]]:
         """Return frame scores, events and stretches out of domain of one video, from stored features."""
         inputs = self.bundle.inputs
-        bag = open_bag(self.store, inputs, file.uri, self.camera, content, before=before)
+        clock = clock_of(file.start_time)
+        bag = open_bag(
+            self.store,
+            inputs,
+            file.uri,
+            self.camera,
+            content,
+            before=before,
+            clock_hours=clock,
+        )
         group = open_group(self.store, next(iter(inputs.values())), file.uri, content)
         picture = group.picture()
         outside: tuple[Outside, ...] = ()

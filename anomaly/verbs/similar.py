@@ -16,7 +16,7 @@ from anomaly.explain.neighbours import MOMENT_SECONDS, Space, nearest_moments
 from anomaly.explain.overlay import plain
 from anomaly.spec import to_dict
 from anomaly.storage import Root
-from anomaly.verbs.bags import open_bag
+from anomaly.verbs.bags import clock_of, open_bag
 from anomaly.verbs.drawing import PICTURE
 from anomaly.verbs.events import find_event
 from anomaly.verbs.explain import told
@@ -112,7 +112,14 @@ def _stored(judges: Judges, peak: Peak) -> tuple[list[Shown], int]:
     inputs, found, missing = {peak.part: peak.recipe}, [], 0
     for content, row in sorted(judges.contents.items(), key=lambda pair: pair[1].uri):
         try:
-            bag = open_bag(judges.store, inputs, row.uri, row.camera, content)
+            bag = open_bag(
+                judges.store,
+                inputs,
+                row.uri,
+                row.camera,
+                content,
+                clock_hours=clock_of(row.start_time_utc),
+            )
         except StoreError:
             missing += 1
             continue

@@ -34,6 +34,7 @@ from anomaly.runs import Stopwatch, recorded
 from anomaly.scores import ScoreSpec
 from anomaly.spec import canonical_json, first_difference, from_dict, to_dict
 from anomaly.storage import Root, open_root
+from anomaly.verbs.bags import clock_of
 from anomaly.verbs.context import Contexts, context_seconds
 from anomaly.verbs.extract import ExtractSummary, extract_missing
 from anomaly.verbs.fit import FitJob, FitVideo, fit_job
@@ -155,6 +156,9 @@ def train(
         fan_out = watch.timed(fan_out)
         extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
         videos = _fit_videos(seen, files, extraction, inputs, _reader(cls, labels))
+        if cls.reads_clock:
+            begun = {file.uri: clock_of(file.start_time) for file in files}
+            videos = [replace(video, clock_hours=begun[video.uri]) for video in videos]
         jobs = _jobs(seen.root, request, parameters, inputs, videos)
         folds = None
         if request.folds:

@@ -153,6 +153,8 @@ class Bag:
     """videos of one group come from one source and stay on one side of every split; empty: alone"""
     view_HW: NDArray[np.uint8] | None = None
     """what the camera showed in the first seconds, small and grey; None: nobody measured it"""
+    clock_hours: float | None = None
+    """time of day (UTC) at which the video begins, in hours; None: nobody knows"""
 
     @property
     def n_rows(self) -> int:

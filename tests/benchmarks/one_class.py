@@ -17,6 +17,7 @@ from tests.benchmarks.harness import Figure, anomaly, auc, globs, shared, workpl
 MOTION, NETWORK = ("motion",), ("timm_frames",)
 DETECTORS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (MOTION, "knn", ()),
+    (MOTION, "same_place", ()),
     (MOTION, "gaussian", ()),
     (MOTION, "gaussian", ("components=npca",)),
     (MOTION, "cell_gaussian", ()),
@@ -29,8 +30,12 @@ DETECTORS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (NETWORK, "knn", ()),
     (NETWORK, "gaussian", ()),
     (NETWORK, "gaussian", ("components=npca",)),
+    (NETWORK, "same_place", ()),
     (MOTION + NETWORK, "fused", ()),
     (NETWORK + MOTION, "fused", ()),
+    (MOTION + NETWORK, "ensemble", ('parts=[{"detector": "knn"}]',)),
+    (MOTION + NETWORK, "ensemble", ('parts=[{"detector": "knn"}]', "join=max")),
+    (MOTION, "ensemble", ()),
 )
 _SHOWN = {"motion": "motion", "timm_frames": "mobilenetv2"}
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import cdist
 
 from anomaly.detectors import FitContext, detectors
-from anomaly.detectors.knn import group_scale, k_centre, nearest_distance, project
+from anomaly.detectors.knn import k_centre, nearest_distance, project
 from anomaly.errors import SpecError
 from anomaly.features import FeatureBlock, FeatureSpec
 from anomaly.training.exact import round_for_products
@@ -85,11 +85,6 @@ def test_long_vectors_are_projected_with_their_distances_nearly_kept():
     )
     assert short.shape == (60, 128)
     assert ratio.std() / ratio.mean() < 0.1
-
-
-def test_a_group_has_one_scale_and_a_constant_group_none():
-    values = np.array([[0, 0, 0, 5], [2, 6, 8, 5]], dtype=np.float32)
-    assert group_scale(values, ((0,), (1, 2), (3,))).tolist() == [1, 5, 5, 1]
 
 
 def test_motion_is_scaled_in_three_groups_and_any_other_backbone_in_one():
