@@ -140,6 +140,8 @@ class Detector(ABC):
     calibration: ClassVar[Literal["cross_fit", "held_out", "left_out"]] = "cross_fit"
     """where honest scores of normal video come from: refits on halves, videos kept out of training, or
     the detector itself, which can leave out any part of what it learnt"""
+    held_out_share: ClassVar[float] = 0.25
+    """share of the training rows that a trained detector keeps out of training"""
     backbones: ClassVar[tuple[str, ...]] = ("motion",)
     """its inputs where none are named"""
     paper: ClassVar[str] = ""

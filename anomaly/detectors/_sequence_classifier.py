@@ -79,6 +79,7 @@ class SequenceClassifier(NetworkDetector[SequenceNetwork]):
     parameters: SequenceParameters
     supervision: ClassVar[Supervision] = "frame_labels"
     scope = "archive"  # few cameras have labelled videos of both kinds
+    held_out_share = 0.2  # as published for all of its presets
 
     @property
     @override

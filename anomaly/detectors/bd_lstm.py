@@ -6,9 +6,9 @@ networks" (Multimedia Tools and Applications, 2021): the 1000 outputs of ResNet-
 two layers of 512 units each way, softmax, cross-entropy, learning rate 0.001, 20 % of the videos for
 validation. The public code has three one-way layers instead; this is the paper's network.
 Where we depart: every row of a stretch is classified, not the stretch by its last row; videos are
-split, never stretches; dropout and early stopping, of which the paper says nothing; the held-out share is
-the project's. Where only videos are labelled each row takes its video's label, as in the paper, which
-calls normal parts of abnormal videos abnormal.
+split, never stretches; dropout and early stopping, of which the paper says nothing. Where only videos
+are labelled each row takes its video's label, as in the paper, which calls normal parts of abnormal
+videos abnormal.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Each part is a detector that also runs alone. What it says becomes -log10 of how
 say as much, learnt on normal videos that were kept out of training, as Reiss and Hoshen calibrate their
 attributes before they add them up ("Attribute-based representations for accurate and interpretable video
 anomaly detection", 2022). Where we depart: they scale by the lowest and the highest training score; a
-tail probability needs no highest. Added up, these are Fisher's sum of evidence (1932), which takes the parts
-for independent. For parts of which only the first ranks see `fused`.
+tail probability needs no highest. Added up, these are Fisher's sum of evidence (1932), which takes the
+parts for independent. For parts of which only the first ranks see `fused`.
 """
 
 from __future__ import annotations

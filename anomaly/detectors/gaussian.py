@@ -3,16 +3,18 @@
 Rippel, Mertens, Merhof, "Modeling the distribution of normal data in pre-trained deep features"
 (Gaussian-AD, ICPR 2020) with the covariance shrunk as in Ledoit and Wolf 2004, and the paper's
 two reductions: the components of most variance (PCA) or, better in the paper, of least (NPCA).
-Where we depart: one feature level; of a grid, every active cell is a vector and the row takes
-its highest distance; dimensions are standardised before shrinking, so that none of them sets
-the scale; the covariance comes from a uniform sample unless every vector is asked for.
+Levels of features that stand side by side in a vector have a Gaussian each, and distances add up.
+Where we depart: of a grid, every active cell is a vector and the row takes its highest distance;
+dimensions are standardised before shrinking, so that none of them sets the scale; the covariance
+comes from a uniform sample unless every vector is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Annotated, Literal, Self
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,8 @@ from anomaly.detectors import (
     Published,
     WindowScores,
 )
+from anomaly.errors import SpecError
+from anomaly.features import FeatureBlock
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.exact import lengths_through, round_for_products
@@ -34,7 +38,11 @@ from anomaly.training.moments import Moments, Spread, add_up
 from anomaly.training.sampling import sample_cells, scored_blocks
 from anomaly.windows.bags import Bag
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _SMALLEST_VARIANCE = 1e-6  # of standardised dimensions; a direction below it is constant
+_SHORT = 128  # dimensions up to which distances are exact, which costs more than to read longer vectors
 
 
 @spec
@@ -47,13 +55,15 @@ class GaussianParameters:
     """which principal components count: all, those of most variance, or those of least"""
     least_variance: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """share of the variance that `npca` keeps and `pca` drops"""
+    levels: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """lengths of the parts of a vector that have a Gaussian each; empty: the whole has one"""
 
 
 class Gaussian(Detector):
     """Scores a row by the Mahalanobis distance of its most unlikely cell.
 
-    Its state is `mean_D` and `scale_D`, which standardise vectors, and `whitening_ED`, an upper triangle
-    whose rows map a standardised vector to independent components of variance 1.
+    Its state is `mean_D` and `scale_D`, which standardise vectors, and for each level `whitening_ED`, an
+    upper triangle whose rows map a standardised part to independent components of variance 1.
     """
 
     Parameters = GaussianParameters
@@ -65,7 +75,8 @@ class Gaussian(Detector):
 
     mean_D: NDArray[np.float32]
     scale_D: NDArray[np.float32]
-    whitening_ED: NDArray[np.float64]
+    whitenings: list[NDArray[np.float64]]
+    """(E, D) of each level"""
 
     @override
     def fit(
@@ -76,26 +87,66 @@ class Gaussian(Detector):
                 bags, self.input, self.parameters.sample, context.generator
             )
             spread = Spread.of(vectors_ND)
-            moments = Moments.of(spread.standardised(vectors_ND))
         else:
             spread = add_up(Spread.of, bags, self.input)
-            moments = add_up(partial(_standardised_moments, spread), bags, self.input)
         self.mean_D = spread.mean_D.astype(np.float32)
         self.scale_D = spread.scale_D.astype(np.float32)
+        self.whitenings = []
+        for level in self._levels():
+            moments_of = partial(_standardised_moments, spread, level)
+            moments = (
+                moments_of(vectors_ND)
+                if self.parameters.sample
+                else add_up(moments_of, bags, self.input)
+            )
+            self.whitenings.append(self._whitening(moments))
+        return self
+
+    def _levels(self) -> list[slice]:
+        """Return where the levels lie in a vector.
+
+        Raises:
+            SpecError: their lengths do not add up to that of the vectors.
+        """
+        dimension = len(self.mean_D)
+        lengths = self.parameters.levels or (dimension,)
+        if sum(lengths) != dimension:
+            raise SpecError(
+                f"gaussian: levels of {lengths} dimensions make {sum(lengths)}, the vectors of "
+                f"{self.input!r} have {dimension}."
+            )
+        return [slice(*edges) for edges in pairwise(accumulate(lengths, initial=0))]
+
+    def _whitening(self, moments: Moments) -> NDArray[np.float64]:
         variance_D, axes_DD = np.linalg.eigh(moments.ledoit_wolf())
         kept_D = self._kept(variance_D)
         spread_E = np.sqrt(np.maximum(variance_D[kept_D], _SMALLEST_VARIANCE))
         whitening_ED = (axes_DD[:, kept_D] / spread_E).T
         # Turned so that it is a triangle: lengths stay as they are, and cost half as much.
         _, triangle_ED = np.linalg.qr(whitening_ED)
-        self.whitening_ED = round_for_products(triangle_ED)
-        return self
+        return round_for_products(triangle_ED)
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
         for first_row, block in scored_blocks(bag, self.input, len(self.mean_D)):
-            distance_N = lengths_through(self.whitening_ED, block.values_ND, self._standard)
+            distance_N = np.zeros(len(block.values_ND))
+            for level, whitening_ED in zip(self._levels(), self.whitenings, strict=True):
+                distance_N += self._distance(block.values_ND[:, level], level, whitening_ED)
             yield WindowScores.of_cells(first_row, block, distance_N)
+
+    def _distance(
+        self, vectors_ND: FloatArray, level: slice, whitening_ED: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        mean_D, scale_D = self.mean_D[level], self.scale_D[level]
+        if len(mean_D) <= _SHORT:
+            return lengths_through(
+                whitening_ED, vectors_ND, lambda some: (some - mean_D) / scale_D
+            )
+        from anomaly.training.blocks import lengths_in_blocks
+
+        return lengths_in_blocks(
+            (whitening_ED / scale_D).astype(np.float32), vectors_ND, mean_D
+        )
 
     @override
     def formula(self, bag: Bag) -> CellFormula:
@@ -103,26 +154,34 @@ class Gaussian(Detector):
         from anomaly.training.inputs import Standard
 
         standard = Standard(self.mean_D, self.scale_D)
-        return CellFormula(
-            lambda values_ND, _: length_through(
-                self.whitening_ED, standardised(values_ND, standard)
-            )
-        )
+
+        def of_cells(values_ND: Tensor, _: FeatureBlock) -> Tensor:
+            standard_ND = standardised(values_ND, standard)
+            distances = [
+                length_through(whitening_ED, standard_ND[:, level])
+                for level, whitening_ED in zip(self._levels(), self.whitenings, strict=True)
+            ]
+            return sum(distances[1:], start=distances[0])
+
+        return CellFormula(of_cells)
 
     @override
     def state(self) -> Arrays:
-        return {"mean": self.mean_D, "scale": self.scale_D, "whitening": self.whitening_ED}
+        found = {"mean": self.mean_D, "scale": self.scale_D, "whitening": self.whitenings[0]}
+        others = enumerate(self.whitenings[1:], start=1)
+        return {**found, **{f"whitening/{number}": one for number, one in others}}
 
     @override
     def load_state(self, state: Arrays) -> None:
-        self.mean_D, self.whitening_ED = state["mean"], state["whitening"]
+        self.mean_D = state["mean"]
         self.scale_D = state.get(
             "scale", np.ones_like(self.mean_D)
         )  # once part of the whitening
-
-    def _standard(self, vectors_ND: FloatArray) -> FloatArray:
-        standard_ND: FloatArray = (vectors_ND - self.mean_D) / self.scale_D
-        return standard_ND
+        others = range(1, len(self._levels()))
+        self.whitenings = [
+            state["whitening"],
+            *(state[f"whitening/{number}"] for number in others),
+        ]
 
     def _kept(self, variance_D: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Say which components count, given their variances in ascending order."""
@@ -136,5 +195,5 @@ class Gaussian(Detector):
         return least_D
 
 
-def _standardised_moments(spread: Spread, vectors_ND: FloatArray) -> Moments:
-    return Moments.of(spread.standardised(vectors_ND))
+def _standardised_moments(spread: Spread, level: slice, vectors_ND: FloatArray) -> Moments:
+    return Moments.of(spread.standardised(vectors_ND)[:, level])

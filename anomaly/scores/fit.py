@@ -26,9 +26,6 @@ from anomaly.scores.stages import ScoreStages
 from anomaly.windows.bags import Bag, Room
 from anomaly.windows.split import halves, hold_out
 
-HELD_OUT_SHARE = 0.25
-"""share of the training rows that a trained detector keeps out of training"""
-
 KEPT_BYTES = 512 * 2**20
 """features that a fit keeps in memory, so that it reads them from the store once: hours of `motion`"""
 
@@ -108,8 +105,9 @@ def _cross_fit(
 def _held_out(
     make_detector: Callable[[], Detector], bags: Sequence[Bag], context: FitContext
 ) -> Fitted:
-    learn, judge = hold_out(bags, HELD_OUT_SHARE)
-    detector = make_detector().fit(learn, validation=judge, context=context)
+    detector = make_detector()
+    learn, judge = hold_out(bags, detector.held_out_share)
+    detector.fit(learn, validation=judge, context=context)
     return detector, list(_normal_rows(detector, _scored(detector, judge)))
 
 

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly.shapes import FloatArray
+
+Floating = TypeVar("Floating", np.float32, np.float64)
 
 _SIGNIFICAND_BITS = 53
 _SMALLEST_EXPONENT = -400  # products of smaller numbers would leave the range of float64
@@ -58,11 +61,7 @@ def lengths_through(
     The map comes from `round_for_products`; zeros in front of its rows cost nothing, so an upper triangle
     takes half the time of a full matrix.
     """
-    parts = []
-    for start in range(0, len(rounded_ED), _COLUMNS):
-        rows_CD = rounded_ED[start : start + _COLUMNS]
-        first = int(np.argmax((rows_CD != 0).any(axis=0)))
-        parts.append((first, np.ascontiguousarray(rows_CD[:, first:].T)))
+    parts = without_leading_zeros(rounded_ED)
     squared_N = np.zeros(len(vectors_ND))
     for start in range(0, len(vectors_ND), _ROWS):
         some_MD = round_for_products(prepare(vectors_ND[start : start + _ROWS]))
@@ -70,3 +69,15 @@ def lengths_through(
             mapped_MC = some_MD[:, first:] @ part_FC
             squared_N[start : start + _ROWS] += np.square(mapped_MC, out=mapped_MC).sum(axis=1)
     return np.sqrt(squared_N)
+
+
+def without_leading_zeros(
+    map_ED: NDArray[Floating],
+) -> list[tuple[int, NDArray[Floating]]]:
+    """Return a map in parts of a few rows each: a first column, and from there on (F, C)."""
+    parts = []
+    for start in range(0, len(map_ED), _COLUMNS):
+        rows_CD = map_ED[start : start + _COLUMNS]
+        first = int(np.argmax((rows_CD != 0).any(axis=0)))
+        parts.append((first, np.ascontiguousarray(rows_CD[:, first:].T)))
+    return parts

@@ -162,10 +162,10 @@ def in_batches(
     The last batch is filled up with zeros and its surplus outputs are dropped.
     """
     outputs = []
-    for start in range(0, max(len(items), 1), batch):
-        some = torch.from_numpy(items[start : start + batch])
-        padded = torch.zeros(batch, *some.shape[1:])
-        padded[: len(some)] = some
-        with repeatable():
+    with repeatable():
+        for start in range(0, max(len(items), 1), batch):
+            some = torch.from_numpy(items[start : start + batch])
+            padded = torch.zeros(batch, *some.shape[1:])
+            padded[: len(some)] = some
             outputs.append(function(padded)[: len(some)].numpy().astype(np.float64))
     return np.concatenate(outputs)

@@ -23,6 +23,7 @@ BENCHMARKS = (
     "accuracy",
     "one_class",
     "weak_labels",
+    "mil_training",
     "honest_split",
     "evaluation",
     "two_cameras",

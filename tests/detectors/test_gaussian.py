@@ -7,6 +7,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from anomaly.detectors import FitContext, detectors
+from anomaly.errors import SpecError
 from anomaly.features import FeatureSpec, vector_block
 from anomaly.video import PixelSpec
 from anomaly.windows.bags import Bag, MemorySource
@@ -86,3 +87,56 @@ def test_npca_sees_a_broken_correlation_and_hardly_a_large_but_usual_step():
     assert scores(npca, broken) > 10 * scores(npca, usual)
     pca = fit(train, {"components": "pca"})
     assert scores(pca, usual) > 10 * scores(pca, broken)
+
+
+def long_vectors(n_rows, seed, dimension=300):
+    generator = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).standard_normal((dimension, dimension))
+    return (generator.standard_normal((n_rows, dimension)) @ mixing + 3).astype(np.float32)
+
+
+def test_long_vectors_have_the_distances_of_scikit_learn_too():
+    train, test = long_vectors(2000, 0), long_vectors(300, 1)
+    deviation = train.std(axis=0)
+    reference = LedoitWolf().fit(train / deviation)
+    expected = np.sqrt(reference.mahalanobis(test / deviation))
+    assert np.allclose(scores(fit(train), test), expected, rtol=1e-3)
+
+
+def test_a_long_vector_gets_the_same_bits_whatever_it_is_scored_with():
+    detector, test = fit(long_vectors(1000, 0)), long_vectors(600, 1)
+    whole = scores(detector, test)
+    for rows in (1, 7, 256, 333):
+        parts = [scores(detector, test[at : at + rows]) for at in range(0, 600, rows)]
+        assert np.array_equal(whole, np.concatenate(parts))
+    assert np.array_equal(whole[::-1], scores(detector, test[::-1]))
+
+
+def test_long_vectors_beyond_float32_have_finite_scores():
+    train = long_vectors(500, 0)
+    far = np.full((1, 300), 3e38, np.float32)
+    assert np.isfinite(scores(fit(train), far)).all()
+    assert scores(fit(train), far)[0] > scores(fit(train), 1e6 * train[:1])[0]
+
+
+@pytest.mark.parametrize("sample", [0, 40_000])
+def test_levels_have_a_gaussian_each_and_distances_add_up(sample):
+    train, test = correlated(800, 0), correlated(100, 1)
+    both = scores(fit(train, {"levels": (2, 3), "sample": sample}), test)
+    alone = [
+        scores(fit(train[:, part], {"sample": sample}), test[:, part])
+        for part in (slice(0, 2), slice(2, 5))
+    ]
+    assert np.allclose(both, sum(alone), rtol=1e-5)
+
+
+def test_levels_survive_a_round_trip_through_the_state():
+    detector, test = fit(correlated(800, 0), {"levels": (2, 3)}), correlated(50, 1)
+    again = detectors().get("gaussian").build({"levels": (2, 3)}, {"features": RECIPE})
+    again.load_state(detector.state())
+    assert np.array_equal(scores(again, test), scores(detector, test))
+
+
+def test_levels_that_do_not_make_up_a_vector_are_refused():
+    with pytest.raises(SpecError, match=r"levels of \(2, 2\) dimensions make 4.* have 5"):
+        fit(correlated(50, 0), {"levels": (2, 2)})

@@ -91,7 +91,7 @@ def test_a_gaussian_of_all_vectors_equals_one_of_a_sample_that_holds_them_all():
 
     summed, sampled = fit(sample=0), fit(sample=10_000)
     assert np.allclose(summed.mean_D, sampled.mean_D)
-    precision = [made.whitening_ED.T @ made.whitening_ED for made in (summed, sampled)]
+    precision = [made.whitenings[0].T @ made.whitenings[0] for made in (summed, sampled)]
     assert np.allclose(*precision, rtol=1e-4)
 
 
