@@ -49,6 +49,7 @@ def list_(root: str, *, kind: str, as_json: bool) -> None:
     click.option(
         "--dimension",
         default=0,
+        type=click.IntRange(min=0),
         metavar="D",
         help="of a detector: how many numbers its network learns for vectors of this length",
     ),

@@ -33,7 +33,8 @@ class SplitCheck:
     def differences(self) -> tuple[str, ...]:
         """Counts that differ from the published ones, one sentence each."""
         return tuple(
-            f"{self.split}: {found} {name.replace('_', ' ')}, published: {published}"
+            f"{self.split}: {'unknown' if found is None else found} {name.replace('_', ' ')}, "
+            f"published: {published}"
             for name, found, published in self.counts
             if published is not None and found != published
         )
@@ -159,15 +160,18 @@ def _check_split(dataset: Dataset, split: str) -> SplitCheck:
         videos = dataset.videos(split)
     except SpecError as error:
         return SplitCheck(split, Published(videos=0), published, (str(error),))
+    if not videos:
+        troubles = (f"{split}: no video. Expected layout: {dataset.layout}",)
+        return SplitCheck(split, Published(videos=0), published, troubles)
     truths: dict[str, Truth] = {}
-    troubles = []
+    lacking = []
     for video in videos:
         try:
             dataset.find(video)
             truths[video] = _fitting(dataset, video)
         except (SpecError, VideoError) as error:
-            troubles.append(str(error))
-    return SplitCheck(split, _count(truths), published, tuple(_some(troubles)))
+            lacking.append(str(error))
+    return SplitCheck(split, _count(truths), published, tuple(_some(lacking)))
 
 
 def _fitting(dataset: Dataset, video: str) -> Truth:

@@ -67,6 +67,19 @@ def test_a_real_video_is_as_long_as_its_header_says(tmp_path, make_video, capsys
     assert "'a.mp4' has 12 frames, its labels 13" in capsys.readouterr().err
 
 
+def test_a_folder_of_something_else_is_told_the_layout(tmp_path, capsys):
+    assert run(["datasets", "ucsd_ped2", "--check", str(tmp_path)]) == 3
+    told = capsys.readouterr().err
+    assert "train: no video. Expected layout: " in told
+    assert "test: unknown frames, published: 2010" in told
+
+
+def test_a_lacking_folder_is_named_as_the_layout_names_it(tmp_path, capsys):
+    (tmp_path / "normal").mkdir()
+    assert run(["datasets", "normal_abnormal", "--check", str(tmp_path)]) == 3
+    assert "lacks a folder 'abnormal'" in capsys.readouterr().err
+
+
 def test_data_sets_are_listed_and_described(capsys):
     assert run(["datasets", "--json"]) == 0
     assert "avenue" in json.loads(capsys.readouterr().out)

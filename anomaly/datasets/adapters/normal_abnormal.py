@@ -51,13 +51,13 @@ class NormalAbnormal(Dataset):
 
     def _folders(self) -> list[Path]:
         kinds = []
-        for names in (_NORMAL, _ABNORMAL):
+        for kind, names in (("normal", _NORMAL), ("abnormal", _ABNORMAL)):
             found = [
                 path
                 for path in sorted(self.root.iterdir())
                 if path.is_dir() and path.name.lower() in names
             ]
             if not found:
-                raise self.missing(f"a folder {max(names)!r}")
+                raise self.missing(f"a folder {kind!r}")
             kinds += found
         return [path for path in kinds if images(path) or any(path.iterdir())]
