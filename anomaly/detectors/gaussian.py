@@ -11,7 +11,7 @@ comes from a uniform sample unless every vector is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -128,24 +128,27 @@ class Gaussian(Detector):
 
     @override
     def score(self, bag: Bag) -> Iterator[WindowScores]:
+        measures = [
+            (level, self._measure(level, whitening_ED))
+            for level, whitening_ED in zip(self._levels(), self.whitenings, strict=True)
+        ]
         for first_row, block in scored_blocks(bag, self.input, len(self.mean_D)):
             distance_N = np.zeros(len(block.values_ND))
-            for level, whitening_ED in zip(self._levels(), self.whitenings, strict=True):
-                distance_N += self._distance(block.values_ND[:, level], level, whitening_ED)
+            for level, measure in measures:
+                distance_N += measure(block.values_ND[:, level])
             yield WindowScores.of_cells(first_row, block, distance_N)
 
-    def _distance(
-        self, vectors_ND: FloatArray, level: slice, whitening_ED: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _measure(
+        self, level: slice, whitening_ED: NDArray[np.float64]
+    ) -> Callable[[FloatArray], NDArray[np.float64]]:
+        """Return what tells the distances of that level of vectors."""
         mean_D, scale_D = self.mean_D[level], self.scale_D[level]
-        if len(mean_D) <= _SHORT:
-            return lengths_through(
-                whitening_ED, vectors_ND, lambda some: (some - mean_D) / scale_D
-            )
-        from anomaly.training.blocks import lengths_in_blocks
+        if len(mean_D) > _SHORT:
+            from anomaly.training.blocks import LengthsInBlocks
 
-        return lengths_in_blocks(
-            (whitening_ED / scale_D).astype(np.float32), vectors_ND, mean_D
+            return LengthsInBlocks((whitening_ED / scale_D).astype(np.float32), mean_D)
+        return lambda vectors_ND: lengths_through(
+            whitening_ED, vectors_ND, lambda some_MD: (some_MD - mean_D) / scale_D
         )
 
     @override

@@ -19,27 +19,36 @@ from anomaly.training.seeding import repeatable
 _ROWS = 512  # of a block
 
 
-@torch.inference_mode()
-def lengths_in_blocks(
-    map_ED: NDArray[np.float32], vectors_ND: FloatArray, mean_D: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Return how long each vector, less the mean, is after a linear map, shape (N,).
+class LengthsInBlocks:
+    """How long vectors, less a mean, are after a linear map, (E, D).
 
     Zeros in front of the rows of the map cost nothing. What float32 cannot hold is as long as can be.
     """
-    parts = [(first, torch.from_numpy(part)) for first, part in without_leading_zeros(map_ED)]
-    some_MD = np.zeros((_ROWS, len(mean_D)), dtype=np.float32)
-    shown_MD = torch.from_numpy(some_MD)
-    mapped_PMC = [torch.empty(_ROWS, part.shape[1]) for _, part in parts]
-    squared_N = np.empty(len(vectors_ND), dtype=np.float64)
-    with repeatable(), np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(vectors_ND), _ROWS):
-            count = len(vectors_ND[start : start + _ROWS])
-            np.subtract(vectors_ND[start : start + _ROWS], mean_D, out=some_MD[:count])
-            squared_M = np.zeros(_ROWS, dtype=np.float32)
-            for (first, part_FC), mapped_MC in zip(parts, mapped_PMC, strict=True):
-                torch.mm(shown_MD[:, first:], part_FC, out=mapped_MC)
-                squared_M += np.vecdot(mapped_MC.numpy(), mapped_MC.numpy())
-            squared_N[start : start + _ROWS] = squared_M[:count]
-    longest = float(np.finfo(np.float32).max)
-    return np.sqrt(np.nan_to_num(squared_N, nan=longest, posinf=longest))
+
+    def __init__(self, map_ED: NDArray[np.float32], mean_D: NDArray[np.float32]) -> None:
+        parts = without_leading_zeros(map_ED)
+        self._parts = [(first, torch.from_numpy(part_FC)) for first, part_FC in parts]
+        self._mapped = [torch.empty(_ROWS, part_FC.shape[1]) for _, part_FC in parts]
+        self._mean_D = mean_D
+        self._block_MD = np.zeros((_ROWS, len(mean_D)), dtype=np.float32)
+
+    def __call__(self, vectors_ND: FloatArray) -> NDArray[np.float64]:
+        """Return the length of each vector, shape (N,)."""
+        squared_N = np.empty(len(vectors_ND), dtype=np.float64)
+        with repeatable(), np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(vectors_ND), _ROWS):
+                squared_N[start : start + _ROWS] = self._squared(
+                    vectors_ND[start : start + _ROWS]
+                )
+        longest = float(np.finfo(np.float32).max)
+        return np.sqrt(np.nan_to_num(squared_N, nan=longest, posinf=longest))
+
+    @torch.inference_mode()
+    def _squared(self, some_MD: FloatArray) -> NDArray[np.float32]:
+        np.subtract(some_MD, self._mean_D, out=self._block_MD[: len(some_MD)])
+        block_MD = torch.from_numpy(self._block_MD)
+        squared_M = np.zeros(_ROWS, dtype=np.float32)
+        for (first, part_FC), mapped_MC in zip(self._parts, self._mapped, strict=True):
+            torch.mm(block_MD[:, first:], part_FC, out=mapped_MC)
+            squared_M += np.vecdot(mapped_MC.numpy(), mapped_MC.numpy())
+        return squared_M[: len(some_MD)]

@@ -37,6 +37,7 @@ BENCHMARKS = (
     "memory",
     "scoring",
     "pixel_models",
+    "products",
     "start_up",
 )
 HEAD = """# Measured
