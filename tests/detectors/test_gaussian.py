@@ -103,22 +103,6 @@ def test_long_vectors_have_the_distances_of_scikit_learn_too():
     assert np.allclose(scores(fit(train), test), expected, rtol=1e-3)
 
 
-def test_a_long_vector_gets_the_same_bits_whatever_it_is_scored_with():
-    detector, test = fit(long_vectors(1000, 0)), long_vectors(600, 1)
-    whole = scores(detector, test)
-    for rows in (1, 7, 256, 333):
-        parts = [scores(detector, test[at : at + rows]) for at in range(0, 600, rows)]
-        assert np.array_equal(whole, np.concatenate(parts))
-    assert np.array_equal(whole[::-1], scores(detector, test[::-1]))
-
-
-def test_long_vectors_beyond_float32_have_finite_scores():
-    train = long_vectors(500, 0)
-    far = np.full((1, 300), 3e38, np.float32)
-    assert np.isfinite(scores(fit(train), far)).all()
-    assert scores(fit(train), far)[0] > scores(fit(train), 1e6 * train[:1])[0]
-
-
 @pytest.mark.parametrize("sample", [0, 40_000])
 def test_levels_have_a_gaussian_each_and_distances_add_up(sample):
     train, test = correlated(800, 0), correlated(100, 1)
