@@ -108,6 +108,8 @@ def test_cross_validation_judges_every_video_by_a_fold_that_has_not_seen_its_gro
     assert found["abnormal_videos"] == 4
     low, high = found["video_auc_interval"]
     assert 0 <= low <= found["video_auc"] <= high <= 1
+    low, high = found["video_auc_by_mean_interval"]
+    assert 0 <= low <= found["video_auc_by_mean"] <= high <= 1
     assert len(found["video_auc_of_folds"]) == 2
 
 
