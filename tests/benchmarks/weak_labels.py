@@ -4,12 +4,12 @@ The 189 surveillance clips of `fight`, labelled as a whole, with the real mobile
 every second frame, the whole picture squeezed to a square. `anomaly train --folds 5`: five folds over
 sources (clips with neighbouring numbers come from one source and stay together); each fold stops and
 calibrates on videos of its own. AUC in percent over whole clips by their highest calibrated score, and by
-their mean, with 95 % intervals over sources. Small presets for two cores: 8 segments, 8 + 8 videos a batch, at most 20
-epochs (`mil_ranking`: 150). Seconds of one core are for five folds and one last model. Single frames show
-no motion: `view=changes` gives networks how much each entry of a vector changed since the row before in
-place of the vector, `view=amount` only how much they changed on average. That number by itself, its mean
-over a clip, without any learning, is the first row; that it and the whole picture help was seen on these
-very clips.
+their mean, with 95 % intervals over sources. Small presets for two cores: 8 segments, 8 + 8 videos a
+batch, at most 20 epochs (`mil_ranking`: 150). Seconds of one core are for five folds and one last model.
+Single frames show no motion: `view=changes` gives networks how much each entry of a vector changed since
+the row before in place of the vector, `view=amount` only how much they changed on average. That number by
+itself, its mean over a clip, without any learning, is the first row; that it and the whole picture help
+was seen on these very clips. `motion`: the features of that backbone with their defaults.
 """
 
 from __future__ import annotations
