@@ -34,7 +34,7 @@ from anomaly.features import FeatureBlock
 from anomaly.shapes import FloatArray
 from anomaly.spec import spec
 from anomaly.training.exact import lengths_through, round_for_products
-from anomaly.training.moments import Moments, Spread, add_up
+from anomaly.training.moments import Moments, Spread, Sums, add_up
 from anomaly.training.sampling import sample_cells, scored_blocks
 from anomaly.windows.bags import Bag
 
@@ -82,24 +82,20 @@ class Gaussian(Detector):
     def fit(
         self, bags: Sequence[Bag], *, validation: Sequence[Bag], context: FitContext
     ) -> Self:
+        sample_ND = None
         if self.parameters.sample:
-            vectors_ND, _ = sample_cells(
+            sample_ND, _ = sample_cells(
                 bags, self.input, self.parameters.sample, context.generator
             )
-            spread = Spread.of(vectors_ND)
-        else:
-            spread = add_up(Spread.of, bags, self.input)
+        spread = _summed(Spread.of, sample_ND, bags, self.input)
         self.mean_D = spread.mean_D.astype(np.float32)
         self.scale_D = spread.scale_D.astype(np.float32)
-        self.whitenings = []
-        for level in self._levels():
-            moments_of = partial(_standardised_moments, spread, level)
-            moments = (
-                moments_of(vectors_ND)
-                if self.parameters.sample
-                else add_up(moments_of, bags, self.input)
+        self.whitenings = [
+            self._whitening(
+                _summed(partial(_moments, spread, level), sample_ND, bags, self.input)
             )
-            self.whitenings.append(self._whitening(moments))
+            for level in self._levels()
+        ]
         return self
 
     def _levels(self) -> list[slice]:
@@ -170,9 +166,9 @@ class Gaussian(Detector):
 
     @override
     def state(self) -> Arrays:
-        found = {"mean": self.mean_D, "scale": self.scale_D, "whitening": self.whitenings[0]}
-        others = enumerate(self.whitenings[1:], start=1)
-        return {**found, **{f"whitening/{number}": one for number, one in others}}
+        found: Arrays = {"mean": self.mean_D, "scale": self.scale_D}
+        found["whitening"], *others = self.whitenings
+        return found | {f"whitening/{n}": one for n, one in enumerate(others, start=1)}
 
     @override
     def load_state(self, state: Arrays) -> None:
@@ -198,5 +194,15 @@ class Gaussian(Detector):
         return least_D
 
 
-def _standardised_moments(spread: Spread, level: slice, vectors_ND: FloatArray) -> Moments:
+def _summed(
+    of: Callable[[FloatArray], Sums],
+    sample_ND: FloatArray | None,
+    bags: Sequence[Bag],
+    input_name: str,
+) -> Sums:
+    """Return the sums over a sample; over every vector of all bags where there is none."""
+    return add_up(of, bags, input_name) if sample_ND is None else of(sample_ND)
+
+
+def _moments(spread: Spread, level: slice, vectors_ND: FloatArray) -> Moments:
     return Moments.of(spread.standardised(vectors_ND)[:, level])
