@@ -56,6 +56,7 @@ def measure() -> list[Figure]:
         rows = [Figure("reading", f"{reading:,.0f} frames/s", "", COMMAND)]
         for name, options in DETECTORS:
             detector = _fitted(name, options, bag)
+            next(detector.score(bag))  # torch takes seconds to start
             rate = _rate(detector.score(bag), lambda scores: len(scores.rows_NL))
             title = " ".join(
                 [name, *(f"{k}={v}" for k, v in options.items() if k != "training")]
