@@ -20,8 +20,8 @@ _REFERENCES = 16
 _ALIKE = 0.9
 """agreement from which on another reference would say nothing new"""
 _SAME_PLACE = 0.3
-"""agreement from which on two views show one place: in 68 clips of real video those of different places agreed
-to 0.24 at most, those of one to 0.66 and more, and to 0.3 where the camera had been moved a little"""
+"""agreement from which on two views show one place: in 68 clips of real video those of different places
+agreed to 0.24 at most, those of one to 0.66 and more, to 0.3 where the camera had been moved a little"""
 _NEARLY_ALL = 0.9
 """share of the training videos that must show one place: a camera may have been moved for a night"""
 _DETAIL = 9

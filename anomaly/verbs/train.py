@@ -157,8 +157,7 @@ def train(
         extraction = extract_missing(seen, files, list(inputs.values()), fan_out=fan_out)
         videos = _fit_videos(seen, files, extraction, inputs, _reader(cls, labels))
         if cls.reads_clock:
-            begun = {file.uri: clock_of(file.start_time) for file in files}
-            videos = [replace(video, clock_hours=begun[video.uri]) for video in videos]
+            videos = _with_clocks(videos, files)
         jobs = _jobs(seen.root, request, parameters, inputs, videos)
         folds = None
         if request.folds:
@@ -171,6 +170,11 @@ def train(
         run.tell(checkpoint=name, videos=len(videos), **extraction.run_facts())
     facts = {model: fitted.facts for model, fitted in sorted(models.items())}
     return TrainSummary(checkpoint=name, models=facts, extraction=extraction, folds=folds)
+
+
+def _with_clocks(videos: Sequence[FitVideo], files: Sequence[VideoFile]) -> list[FitVideo]:
+    begun = {file.uri: clock_of(file.start_time) for file in files}
+    return [replace(video, clock_hours=begun[video.uri]) for video in videos]
 
 
 def train_together(
