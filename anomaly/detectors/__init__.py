@@ -127,9 +127,9 @@ class Detector(ABC):
 
     Promises, checked for every file in `detectors/` by the contract suite: equal seeds give
     equal scores; a score never depends on what else is scored, nor on labels, nor on rows later
-    than the detector's own `support_rows`; every row gets a score, or lies beside one that has
-    (room 5 fills it); a round trip through `state` changes nothing; memory does not grow with
-    the length of a video.
+    than the detector's own `support_rows` (the view of a video's first seconds apart: `Bag.view_HW`);
+    every row gets a score, or lies beside one that has (room 5 fills it); a round trip through
+    `state` changes nothing; memory does not grow with the length of a video.
     """
 
     Parameters: ClassVar[type[Any]]
