@@ -114,6 +114,10 @@ class Perturbed(Detector):
             yield from self._of_cells(formula, bag)
 
     @override
+    def trainable(self, dimension: int) -> int | None:
+        return self.inner.trainable(dimension)
+
+    @override
     def state(self) -> Arrays:
         return {"spread": self.spread_D, **self.inner.state()}
 
