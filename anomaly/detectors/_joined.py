@@ -29,6 +29,7 @@ from anomaly.errors import SpecError
 from anomaly.features import FeatureSpec
 from anomaly.spec import spec
 from anomaly.training.rarity import Rarity
+from anomaly.training.sampling import NothingToLearnError
 from anomaly.windows.bags import Bag
 
 Hearing = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -87,9 +88,12 @@ class Joined(Detector):
         for name, part in self._parts.items():
             own = [bag.only(name) for bag in bags]
             (generator,) = context.generator.spawn(1)
-            if self._rarity and not any(map(_has_vectors, own)):
-                continue  # what was never seen cannot be told to be rarer than sure; see `Rarity`
-            part.fit(own, validation=(), context=replace(context, generator=generator))
+            try:
+                part.fit(own, validation=(), context=replace(context, generator=generator))
+            except NothingToLearnError:
+                if self._rarity:
+                    continue  # what was never seen cannot be told to be rarer than sure: `Rarity`
+                raise
             honest = [_usable_scores(bag, blocks) for bag, blocks in part.left_out(own)]
             self._rarity[name] = Rarity.fit(honest, least_scale=_LEAST_SCALE)
         return self
@@ -173,12 +177,6 @@ class Joined(Detector):
 
 def _below(state: Arrays, prefix: str) -> Arrays:
     return {key.removeprefix(prefix): a for key, a in state.items() if key.startswith(prefix)}
-
-
-def _has_vectors(bag: Bag) -> bool:
-    return any(
-        block.values_ND.size for name in bag.sources for block in bag.usable_blocks(name)
-    )
 
 
 def _usable_scores(bag: Bag, blocks: Iterator[WindowScores]) -> NDArray[np.float64]:

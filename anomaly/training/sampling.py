@@ -116,10 +116,14 @@ def usable_cells(
             yield cells
 
 
-def nothing_to_learn(bags: Sequence[Bag]) -> StoreError:
+class NothingToLearnError(StoreError):
+    """Training video holds no vector at all."""
+
+
+def nothing_to_learn(bags: Sequence[Bag]) -> NothingToLearnError:
     """Return the error of a fit that was given no vector."""
     rows = sum(bag.n_usable for bag in bags)
-    return StoreError(
+    return NothingToLearnError(
         f"Nothing to learn from: {len(bags)} training videos with {rows} usable rows hold "
         "no active cell. Train on videos in which something moves."
     )

@@ -48,7 +48,9 @@ def reference(campus: ArchiveSpec, tmp_path_factory: pytest.TempPathFactory) -> 
     """A root where the library's verbs did extract, train and nightly in a local pool."""
     root = str(tmp_path_factory.mktemp("reference"))
     spread = process_pool(2)
-    extract(root, campus, [recipe("motion"), recipe("static")], fan_out=spread)
+    extract(
+        root, campus, [recipe(name) for name in ("motion", "static", "trail")], fan_out=spread
+    )
     train(root, campus, REQUEST, fan_out=spread)
     nightly(root, campus, fan_out=spread)
     return Path(root)
