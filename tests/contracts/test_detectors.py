@@ -26,7 +26,7 @@ TAUGHT = [n for n in detectors().names() if detectors().get(n).supervision in LA
 NAMES = [*ONE_CLASS, *TAUGHT]
 SMALL = {"segments": 10, "snippet_rows": 2, "hidden": 32}
 """parameters under which a large network is tested, where it has them"""
-EPOCHS = {"mil_ranking": 300, "rtfm": 40, "bn_wvad": 40}
+EPOCHS = {"mil_ranking": 300, "rtfm": 40, "bn_wvad": 100}
 """epochs of those that 12 are not enough for"""
 CHOSEN = {"perturbed": {"options": {"training": {"epochs": 4}}}}
 """parameters of those that wrap another, which has tests of its own"""
