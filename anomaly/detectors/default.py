@@ -60,7 +60,7 @@ class Default(Joined):
         of = {name: self.inputs[name].backbone for name in self.learnt}
         home = [name for name in of if of[name] != _ABROAD]
         if _ABROAD not in of.values() or self._is_home(bag):
-            return home
+            return home or self.learnt
         abroad = [name for name in of if of[name] != _HOME_ONLY]
         return sorted(abroad, key=lambda name: of[name] != _ABROAD)
 

@@ -112,6 +112,13 @@ def test_without_trails_motion_leads_everywhere():
     assert spoken(detector, bag(77, 5, ("motion", "static"), motion=60)) == (60, "motion")
 
 
+def test_trails_alone_lead_everywhere():
+    detector, _ = fitted([0] * 12, parts=("trail",))
+    for place in (0, 5):
+        (found,) = detector.score(bag(77, place, ("trail",), trail=20))
+        assert found.scores_NL[:, 0].argmax() == 20
+
+
 def test_the_place_is_part_of_what_is_learnt(one_place):
     again = detectors().get("default").build({}, one_place.inputs)
     again.load_state(one_place.state())
