@@ -142,16 +142,28 @@ class Judges:
         Raises:
             StoreError: features are no longer stored.
         """
-        uri, content = event["video"], event["content"]
-        row = self.rows.get(uri)
+        row = self.rows.get(event["video"])
+        if row is not None and row.content == event["content"]:
+            return self.bag_of(row)
+        return open_bag(
+            self.store, self.bundle.inputs, event["video"], event["camera"], event["content"]
+        )
+
+    def bag_of(self, row: CatalogRow, part: str = "") -> Bag:
+        """Return what is read of a video that the catalog knows, or one part of it.
+
+        Raises:
+            StoreError: features are not stored.
+        """
+        inputs = self.bundle.inputs
         return open_bag(
             self.store,
-            self.bundle.inputs,
-            uri,
-            event["camera"],
-            content,
-            before=self._contexts.before(row) if row else (),
-            clock_hours=clock_of(row.start_time_utc) if row else None,
+            {part: inputs[part]} if part else inputs,
+            row.uri,
+            row.camera,
+            row.content or "",
+            before=self._contexts.before(row),
+            clock_hours=clock_of(row.start_time_utc),
         )
 
     def peak(self, event: Event) -> Peak:

@@ -16,7 +16,6 @@ from anomaly.explain.neighbours import MOMENT_SECONDS, Space, nearest_moments
 from anomaly.explain.overlay import plain
 from anomaly.spec import to_dict
 from anomaly.storage import Root
-from anomaly.verbs.bags import clock_of, open_bag
 from anomaly.verbs.drawing import PICTURE
 from anomaly.verbs.events import find_event
 from anomaly.verbs.explain import told
@@ -109,17 +108,11 @@ def _space(judges: Judges, peak: Peak) -> Space:
 
 def _stored(judges: Judges, peak: Peak) -> tuple[list[Shown], int]:
     """Return the archive's videos with features of the peak's part, and how many have none."""
-    inputs, found, missing = {peak.part: peak.recipe}, [], 0
+    found: list[Shown] = []
+    missing = 0
     for content, row in sorted(judges.contents.items(), key=lambda pair: pair[1].uri):
         try:
-            bag = open_bag(
-                judges.store,
-                inputs,
-                row.uri,
-                row.camera,
-                content,
-                clock_hours=clock_of(row.start_time_utc),
-            )
+            bag = judges.bag_of(row, peak.part)
         except StoreError:
             missing += 1
             continue

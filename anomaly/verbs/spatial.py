@@ -31,7 +31,7 @@ from anomaly.evaluation.spatial import (
 from anomaly.evaluation.table import PLACES
 from anomaly.explain.heat import seen_area
 from anomaly.explain.places import boxes, cell_scores
-from anomaly.verbs.bags import clock_of, open_bag, open_group
+from anomaly.verbs.bags import open_group
 from anomaly.verbs.judge import Judges
 from anomaly.verbs.look import Look
 
@@ -114,19 +114,10 @@ class _Video:
     """What a checkpoint says of the places of one video."""
 
     def __init__(self, judges: Judges, row: CatalogRow) -> None:
-        inputs, content = judges.bundle.inputs, row.content or ""
-        self.input_name, recipe = next(iter(inputs.items()))
+        self.input_name, recipe = next(iter(judges.bundle.inputs.items()))
         self.detector = judges.detector(row.camera).judge_of(self.input_name)
-        bag = open_bag(
-            judges.store,
-            inputs,
-            row.uri,
-            row.camera,
-            content,
-            clock_hours=clock_of(row.start_time_utc),
-        )
-        self.bag = bag.only(self.input_name)
-        self.index_T = open_group(judges.store, recipe, row.uri, content).index_T()
+        self.bag = judges.bag_of(row).only(self.input_name)
+        self.index_T = open_group(judges.store, recipe, row.uri, row.content or "").index_T()
         size = int(row.height or 1), int(row.width or 1)
         self.area = seen_area(judges.backbone(self.input_name), recipe, size)
         self.detector_name = judges.bundle.detector
