@@ -1,4 +1,4 @@
-"""Moving pictures with what a detector says of them: boxes on each frame, the course of the score below."""
+"""Moving pictures with what a detector says of them: boxes on each frame, the course of the score beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from anomaly.video.encode import write_video
 Picture = NDArray[np.uint8]
 Numbers = NDArray[np.float64]
 
-_STRIP_PIXELS = 80
+_LEAST_PIXELS = 96
+"""width of the plot beside a small picture; beside others it is half of the picture's"""
 _PADDING_PIXELS = 6
 _DARK, _DIM, _BRIGHT, _AMBER = (24, 26, 30), (92, 98, 108), (120, 200, 255), (255, 176, 32)
 
@@ -34,12 +35,12 @@ class Course:
     limit: float | None = None
     """drawn as a line across"""
 
-    def strip(self, now_seconds: float, width: int) -> Picture:
-        """Return the course as a picture (80, `width`, 3): bright up to now, dim beyond."""
-        strip: Picture = np.full((_STRIP_PIXELS, width, 3), _DARK, np.uint8)
+    def plot(self, now_seconds: float, height: int, width: int) -> Picture:
+        """Return the course as a picture (`height`, `width`, 3): bright up to now, dim beyond."""
+        plot: Picture = np.full((height, width, 3), _DARK, np.uint8)
         known_T = ~np.isnan(self.value_T)
         if not known_T.any():
-            return strip
+            return plot
         seconds_T, value_T = self.seconds_T[known_T], self.value_T[known_T]
         limits = [] if self.limit is None else [self.limit]
         low, high = min(value_T.min(), *limits, np.inf), max(value_T.max(), *limits, -np.inf)
@@ -49,31 +50,33 @@ class Course:
             return (seconds - first) / length * (width - 1)
 
         def line(value: Numbers) -> Numbers:
-            room = _STRIP_PIXELS - 2 * _PADDING_PIXELS
+            room = height - 1 - 2 * _PADDING_PIXELS
             return _PADDING_PIXELS + (high - value) / max(high - low, 1e-9) * room
 
         points_T2 = (
             np.stack([column(seconds_T), line(value_T)], axis=1).round().astype(np.int32)
         )
-        cv2.polylines(strip, [points_T2], False, _DIM, 1, cv2.LINE_AA)  # noqa: FBT003 - OpenCV's own
+        cv2.polylines(plot, [points_T2], False, _DIM, 1, cv2.LINE_AA)  # noqa: FBT003 - OpenCV's own
         past_P2 = points_T2[seconds_T <= now_seconds]
-        cv2.polylines(strip, [past_P2], False, _BRIGHT, 1, cv2.LINE_AA)  # noqa: FBT003
+        cv2.polylines(plot, [past_P2], False, _BRIGHT, 1, cv2.LINE_AA)  # noqa: FBT003
         if self.limit is not None:
-            height = round(float(line(np.array(self.limit))))
-            cv2.line(strip, (0, height), (width - 1, height), _AMBER, 1)
+            level = round(float(line(np.array(self.limit))))
+            cv2.line(plot, (0, level), (width - 1, level), _AMBER, 1)
         here = int(np.clip(column(np.array(now_seconds)), 0, width - 1))
-        cv2.line(strip, (here, 0), (here, _STRIP_PIXELS - 1), _AMBER, 1)
-        return strip
+        cv2.line(plot, (here, 0), (here, height - 1), _AMBER, 1)
+        return plot
 
 
 def composed(
     picture_HWC: Picture, boxes: Sequence[Box], source_size: tuple[int, int], course: Course,
     now_seconds: float,
 ) -> Picture:  # fmt: skip
-    """Return the picture with its boxes, which are in pixels of `source_size`, above the course."""
+    """Return the picture with its boxes, which are in pixels of `source_size`, the course at its right."""
     corners = [(box.left, box.top, box.right, box.bottom) for box in boxes]
     shown = with_boxes(picture_HWC, corners, source_size)
-    return np.concatenate([shown, course.strip(now_seconds, shown.shape[1])])
+    height, width, _ = shown.shape
+    plot = course.plot(now_seconds, height, max(_LEAST_PIXELS, width // 2))
+    return np.concatenate([shown, plot], axis=1)
 
 
 def write_animation(path: Path, pictures: Iterable[Picture], rate: Fraction | float) -> int:

@@ -19,9 +19,10 @@ from anomaly.scores.events import Box
 from anomaly.scores.regularity import regularity
 from anomaly.scores.tables import Partition, read_partition
 from anomaly.storage import Root
-from anomaly.verbs.bags import clock_of, open_bag, open_group
+from anomaly.verbs.bags import open_group
 from anomaly.verbs.events import find_event
-from anomaly.verbs.score import Scorer, choose_checkpoint
+from anomaly.verbs.judge import Judges
+from anomaly.verbs.score import choose_checkpoint
 from anomaly.video import FrameBatch, PixelSpec
 from anomaly.video.decode import DecodeProcess
 from anomaly.video.spool import local_copy
@@ -141,11 +142,11 @@ class _Said:
             )
         return cls(
             row=row, seconds_T=seconds_T, raw_T=raw_T, score_T=score_T,
-            boxes_at=_boxes_of(root, checkpoint, camera, row),
+            boxes_at=_boxes_of(Judges(root, archive, choose_checkpoint(root, checkpoint)), row),
         )  # fmt: skip
 
     def course(self, shown: Shown, limit: float | None, span: tuple[float, float]) -> Course:
-        """Return what is drawn below the pictures."""
+        """Return what is drawn beside the pictures."""
         value_T = self.score_T
         if shown != "score":
             value_T = regularity(self.raw_T, "range" if shown == "regularity" else "max")
@@ -197,31 +198,26 @@ def _within(
 
 
 def _boxes_of(
-    root: Root, checkpoint: str, camera: str, row: CatalogRow
+    judges: Judges, row: CatalogRow
 ) -> Callable[[int, int], dict[int, tuple[Box, ...]]]:
     """Return what finds the strange places of frames; none where features are no longer stored."""
 
     def find(first: int, last: int) -> dict[int, tuple[Box, ...]]:
-        scorer = Scorer(root, choose_checkpoint(root, checkpoint), camera)
-        inputs, content = scorer.bundle.inputs, row.content or ""
+        detector, recipe = (
+            judges.detector(row.camera),
+            next(iter(judges.bundle.inputs.values())),
+        )
         try:
-            bag = open_bag(
-                scorer.store,
-                inputs,
-                row.uri,
-                camera,
-                content,
-                clock_hours=clock_of(row.start_time_utc),
-            )
-            group = open_group(scorer.store, next(iter(inputs.values())), row.uri, content)
+            bag = judges.bag_of(row)
+            group = open_group(judges.store, recipe, row.uri, row.content or "")
         except StoreError:
             return {}
         index_T = group.index_T()
         begin, end = np.searchsorted(index_T, [first, last]).tolist()
-        maps = cell_scores(scorer.detector, bag, begin, end) if begin < end else None
+        maps = cell_scores(detector, bag, begin, end) if begin < end else None
         if maps is None:
             return {}
-        limit = scorer.detector.strange_cell
+        limit = detector.strange_cell
         size = int(row.height or 1), int(row.width or 1)
         found = {
             int(frame): boxes(cells_GG, limit, *size)

@@ -111,7 +111,9 @@ def test_it_is_explained_by_the_error_of_each_pixel_and_the_slope_in_time(scored
     assert open_root(scored).exists(said.heat.picture)
 
 
-def test_a_clip_shows_every_frame_of_the_event_with_its_score_below(scored, tmp_path, capsys):
+def test_a_clip_shows_every_frame_of_the_event_with_its_score_beside_it(
+    scored, tmp_path, capsys
+):
     event, path = peak(scored), tmp_path / "event.mp4"
     capsys.readouterr()
     asked = ["clip", event["event_id"][:8], "--root", scored, "--out", str(path), "--json"]
@@ -126,8 +128,8 @@ def test_a_clip_shows_every_frame_of_the_event_with_its_score_below(scored, tmp_
     )
     wanted = (end - begin) * 10
     assert abs(len(pictures) - wanted) <= 2
-    assert pictures[0].shape == (HEIGHT + 80, WIDTH, 3)
-    assert pictures[0][HEIGHT + 10 :].mean() < 60
+    assert pictures[0].shape == (HEIGHT, WIDTH + 96, 3)
+    assert pictures[0][:, WIDTH + 4 :].mean() < 60
 
 
 def test_a_whole_video_becomes_an_mp4_or_a_gif(scored, tmp_path):
