@@ -2,8 +2,8 @@
 
 Files are drawn with a chance proportional to their bytes, and the real extraction runs over the first
 seconds of each. What a file holds and costs per byte, averaged over the draw, times the bytes of what is
-new, is the forecast (systematic sampling proportional to size; Hansen and Hurwitz 1943). A small archive
-is drawn whole, and then nothing but the rest of long files is estimated.
+new, is the forecast (systematic sampling proportional to size; Hansen and Hurwitz 1943). Of a small archive
+a quarter of the files is drawn, eight at least: who waits for a forecast would else have waited for the work.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ CALIBRATION_SECONDS = 15.0
 _SECONDS_A_FILE = 3.0
 _SECONDS_ALONE = 0.5
 """for which the beginning of each file is decoded without anything else"""
-_FILES = 24
+_FILES, _LEAST_FILES = 24, 8
+_SHARE = 4
+"""one file in so many is measured, where that is between the two"""
 _LARGEST_BYTES = 256 * 2**20
 """larger files are drawn only where there are no others: hashing or fetching them alone takes too long"""
 
@@ -209,6 +211,7 @@ def _calibrate(
     """Measure some of the files; what is stored for it is thrown away."""
     scratch = f"forecasts/archive={quote(seen.archive)}/scratch"
     until = time.time() + CALIBRATION_SECONDS
+    count = min(_FILES, max(_LEAST_FILES, len(files) // _SHARE))
     with seen.root.lease(scratch) as held:
         if not held:
             return None
@@ -220,7 +223,7 @@ def _calibrate(
                 until=until,
                 weight=weight,
             )
-            for number, (file, weight) in enumerate(draw(files, _FILES, generator))
+            for number, (file, weight) in enumerate(draw(files, count, generator))
         ]
         try:
             found = fan_out(measure, jobs, label="calibrate")

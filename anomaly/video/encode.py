@@ -88,6 +88,7 @@ def _even_frame(picture: NDArray[np.uint8]) -> VideoFrame:
         picture = picture[:, :, 0]
     height, width = picture.shape[:2]
     padding = [(0, height % 2), (0, width % 2), (0, 0)][: picture.ndim]
-    even = np.ascontiguousarray(np.pad(picture, padding, mode="edge"))
+    odd = height % 2 or width % 2
+    even = np.ascontiguousarray(np.pad(picture, padding, mode="edge") if odd else picture)
     frame = av.VideoFrame.from_ndarray(even, format="gray" if even.ndim == 2 else "rgb24")
     return frame.reformat(format="yuv420p", threads=1)
