@@ -25,7 +25,7 @@ demo: $(VENV)/.installed  ## make a small archive, run everything over it, write
 	$(BIN)/anomaly demo
 
 test: $(VENV)/.installed-tools  ## all tests but the soak ones
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-tools  ## style, format, types, import arrows
 	$(BIN)/ruff check .

@@ -80,21 +80,24 @@ def training_bags(name, kind, numbers, **change):
     return [kinds[number % 2](kind, number, **change) for number in numbers]
 
 
-def build(name, kind):
+def build(name, kind, epochs=0):
+    """Build a detector; `epochs` is for tests that ask nothing of what was learnt."""
     cls = detectors().get(name)
     chosen = dict(CHOSEN.get(name, {}))
+    known = {field.name for field in fields(cls.Parameters)}
     if name in TAUGHT:
-        known = {field.name for field in fields(cls.Parameters)}
         chosen = {key: value for key, value in SMALL.items() if key in known}
-        epochs = EPOCHS.get(name, 12)
+        epochs = epochs or EPOCHS.get(name, 12)
         quick = {"epochs": epochs, "patience": epochs, "batch": 8, "learning_rate": 5e-3}
         chosen["training"] = {**to_dict(cls.Parameters().training), **quick}
+    elif epochs and "training" in known:
+        chosen["training"] = {**to_dict(cls.Parameters().training), "epochs": epochs}
     return cls.build(chosen, {"features": recipe(kind)})
 
 
-def fit(name, kind, seed=0):
+def fit(name, kind, seed=0, epochs=0):
     count = 8 if name in TAUGHT else 4
-    return build(name, kind).fit(
+    return build(name, kind, epochs).fit(
         training_bags(name, kind, range(count)),
         validation=training_bags(name, kind, range(count, count + count // 2)),
         context=FitContext(np.random.default_rng(seed)),
@@ -137,8 +140,8 @@ def test_every_row_has_a_finite_score_or_lies_within_reach_of_one_that_has(name,
 
 def test_equal_seeds_give_equal_scores_to_the_last_bit(name, kind):
     video = bag(kind, 9)
-    again = scores(fit(name, kind), video)
-    assert np.array_equal(scores(fitted(name, kind), video), again, equal_nan=True)
+    first, again = (scores(fit(name, kind, epochs=4), video) for _ in range(2))
+    assert np.array_equal(first, again, equal_nan=True)
 
 
 def test_scores_do_not_depend_on_other_videos_nor_on_labels(name, kind):
@@ -326,20 +329,21 @@ class Endless:
         return FeatureBlock(rows, rows / 10, values, np.arange(len(rows) + 1), None, None)
 
 
-def test_memory_does_not_grow_with_the_length_of_a_video(name):
+def test_memory_does_not_grow_with_the_length_of_a_video(name, monkeypatch):
+    monkeypatch.setattr("anomaly.windows.bags.BLOCK_ROWS", 512)
     wide = 128
-    detector = build(name, "vectors").fit(
+    detector = build(name, "vectors", epochs=1).fit(
         training_bags(name, "vectors", range(2), n_rows=100, dimension=wide),
         validation=[bag("vectors", 2, 100, dimension=wide)],
         context=FitContext(np.random.default_rng(0)),
     )
     tile = features("vectors", 9, 64, wide)
     peaks = []
-    for n_rows in (9_000, 27_000):
+    for n_rows in (1_500, 4_500):
         video = Bag("long", "cam", {"features": Endless(tile, n_rows)})
         tracemalloc.start()
         for _ in detector.score(video):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.1 * peaks[0] + 2**20
+    assert peaks[1] < 1.1 * peaks[0] + 2**19
