@@ -1,4 +1,4 @@
-"""Moving pictures with what a detector says of them: boxes on each frame, the course of the score beside it."""
+"""Moving pictures of what a detector says: boxes on each frame, the course of the score beside it."""
 
 from __future__ import annotations
 

@@ -17,13 +17,14 @@ def repeatable() -> Iterator[None]:
     the cores better than threads do. What was set before is set again afterwards. Beside a GPU kernels
     are left alone: some of those that losses need have no deterministic form there.
     """
-    strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    torch.use_deterministic_algorithms(mode=not torch.cuda.is_available())
+    strict, threads = torch.get_deterministic_debug_mode(), torch.get_num_threads()
+    # `use_deterministic_algorithms` says the same, but loads torch's compiler first: seconds.
+    torch.set_deterministic_debug_mode("default" if torch.cuda.is_available() else "error")
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(mode=strict)
+        torch.set_deterministic_debug_mode(strict)
         torch.set_num_threads(threads)
 
 

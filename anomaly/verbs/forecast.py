@@ -3,7 +3,7 @@
 Files are drawn with a chance proportional to their bytes, and the real extraction runs over the first
 seconds of each. What a file holds and costs per byte, averaged over the draw, times the bytes of what is
 new, is the forecast (systematic sampling proportional to size; Hansen and Hurwitz 1943). Of a small archive
-a quarter of the files is drawn, eight at least: who waits for a forecast would else have waited for the work.
+a quarter of the files is drawn, eight at least: else who waits for a forecast might wait for the work.
 """
 
 from __future__ import annotations
