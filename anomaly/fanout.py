@@ -112,13 +112,14 @@ def _feeders(count: int) -> ThreadPoolExecutor:
 
 
 def process_pool(workers: int = 0) -> FanOut:
-    """Return a `FanOut` over local processes, by default one a core.
+    """Return a `FanOut` over local processes, by default one a core; they stay from stage to stage.
 
     A worker that is killed (out of memory, say) costs what was under way another try in a fresh pool,
     not the run. What was under way at a second death is done alone, one by one; an item that kills
     its worker twice even then raises `TransientError`.
     """
     count = workers or os.cpu_count() or 1
+    pool = _Pool()
 
     def run(
         function: Callable[[Item], Result], items: Sequence[Item], *, label: str
@@ -129,10 +130,10 @@ def process_pool(workers: int = 0) -> FanOut:
         waiting = deque(items)
         while waiting:
             suspects: deque[Item] = deque()
-            yield from _one_pool(function, waiting, count, suspects)
+            yield from _until_broken(pool, function, waiting, count, suspects)
             doubtful: deque[Item] = deque()
             while suspects:
-                yield from _one_pool(function, suspects, count, doubtful)
+                yield from _until_broken(pool, function, suspects, count, doubtful)
             for item in doubtful:
                 yield from _alone(function, item, label)
 
@@ -147,7 +148,9 @@ def _alone(function: Callable[[Item], Result], item: Item, label: str) -> Iterat
     waiting = deque([item])
     for _ in range(2):
         guilty: deque[Item] = deque()
-        yield from _one_pool(function, waiting, 1, guilty)
+        pool = _Pool()
+        yield from _until_broken(pool, function, waiting, 1, guilty)
+        pool.end()
         if not guilty:
             return
         waiting = guilty
@@ -157,7 +160,29 @@ def _alone(function: Callable[[Item], Result], item: Item, label: str) -> Iterat
     )
 
 
-def _one_pool(
+class _Pool:
+    """Processes that are kept while as many are wanted: one takes a second or more to begin."""
+
+    def __init__(self) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+        self._workers = 0
+
+    def of(self, workers: int) -> ProcessPoolExecutor:
+        """Return a pool of so many processes, the last one if it fits."""
+        if self._executor is None or workers != self._workers:
+            self.end()
+            self._executor, self._workers = start_pool(workers), workers
+        return self._executor
+
+    def end(self) -> None:
+        """Let the processes go; the next are fresh ones."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+
+def _until_broken(
+    pool: _Pool,
     function: Callable[[Item], Result],
     waiting: deque[Item],
     workers: int,
@@ -167,22 +192,23 @@ def _one_pool(
 
     What was under way when it broke goes to `failed`; the rest is left waiting.
     """
-    pool = start_pool(min(workers, len(waiting)))
+    executor = pool.of(min(workers, len(waiting)))
     pending: dict[Future[Result], Item] = {}
     try:
         while pending or (waiting and not failed):
             while waiting and not failed and len(pending) < 2 * workers:
                 item = waiting.popleft()
                 try:
-                    pending[pool.submit(function, item)] = item
+                    pending[executor.submit(function, item)] = item
                 except BrokenProcessPool:
                     failed.append(item)
             yield from _finished(pending, failed)
     except BaseException:
         kill_children()
+        pool.end()
         raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    if failed:
+        pool.end()
 
 
 def start_pool(workers: int) -> ProcessPoolExecutor:

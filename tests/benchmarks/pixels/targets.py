@@ -100,6 +100,9 @@ class _Trial:
         asked = ["--labels", self.ped2 / "labels.csv", "--masks", self.ped2 / "masks"]
         where = ["--root", self.root, "--checkpoint", f"{setting.name}-{score}"]
         where += ["--videos", "test/*"]
+        anomaly(
+            "score", self.ped2, *where, "--workers", 1
+        )  # kept results may be all that is left
         spatial = anomaly("evaluate", self.ped2, *where, *asked).answer["spatial"]
         return ", ".join(
             f"{words} {100 * spatial[name]:.1f}" for name, words in _PLACES.items()
