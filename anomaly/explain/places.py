@@ -53,19 +53,20 @@ def boxes(
     highest cell of all always counts. Without a limit it is a share of the highest. Cells reach half a
     cell into their neighbours, and so do boxes.
     """
-    from scipy import ndimage
+    import cv2
 
     known_GG = np.nan_to_num(cells_GG, nan=-np.inf)
     best = float(known_GG.max())
     if not np.isfinite(best):
         return ()
     least = min(best, best * _SHARE if limit is None else limit)
-    part_GG, _ = ndimage.label(known_GG >= least, structure=np.ones((3, 3)))
+    strange_GG = (known_GG >= least).astype(np.uint8)
+    _, part_GG, areas, _ = cv2.connectedComponentsWithStats(strange_GG, connectivity=8)
     scale = np.array([height, width]) / cells_GG.shape
     found = []
-    for number, (lines, columns) in enumerate(ndimage.find_objects(part_GG), start=1):
-        low = (np.array([lines.start, columns.start]) - 0.5) * scale
-        high = (np.array([lines.stop, columns.stop]) + 0.5) * scale
+    for number, (column, line, columns, lines, _) in enumerate(areas[1:].tolist(), start=1):
+        low = (np.array([line, column]) - 0.5) * scale
+        high = (np.array([line + lines, column + columns]) + 0.5) * scale
         top, left = np.maximum(np.rint(low), 0).astype(int).tolist()
         bottom, right = np.minimum(np.rint(high), [height, width]).astype(int).tolist()
         score = float(known_GG[part_GG == number].max())
