@@ -171,7 +171,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.began = time.monotonic()
-        self._cpu_began = _cpu_seconds()
+        self._cpu_began = processor_seconds()
         self._stages: dict[str, Stage] = {}
 
     @property
@@ -187,12 +187,12 @@ class Stopwatch:
     @property
     def cpu_seconds(self) -> float:
         """Processor time since the run began."""
-        return max(0.0, _cpu_seconds() - self._cpu_began)
+        return max(0.0, processor_seconds() - self._cpu_began)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Add what happens inside to the stage `name`."""
-        wall, cpu = time.monotonic(), _cpu_seconds()
+        wall, cpu = time.monotonic(), processor_seconds()
         try:
             yield
         finally:
@@ -200,7 +200,7 @@ class Stopwatch:
             self._stages[name] = replace(
                 before,
                 wall_seconds=before.wall_seconds + time.monotonic() - wall,
-                cpu_seconds=before.cpu_seconds + max(0.0, _cpu_seconds() - cpu),
+                cpu_seconds=before.cpu_seconds + max(0.0, processor_seconds() - cpu),
             )
 
     def timed(self, fan_out: FanOut) -> FanOut:
@@ -331,7 +331,7 @@ def commit() -> str:
     return told.stdout.decode().strip()
 
 
-def _cpu_seconds() -> float:
+def processor_seconds() -> float:
     """Return the processor time of this process and all below it, those that have ended counted."""
     spent = [
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

@@ -15,7 +15,6 @@ was seen on these very clips. `motion`: the features of that backbone with their
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from anomaly.datasets.labels import read_labels as read_label_set
 from anomaly.fanout import process_pool
 from anomaly.features import recipe
 from anomaly.features.store import FeatureStore
+from anomaly.runs import processor_seconds
 from anomaly.storage import open_root
 from anomaly.verbs.extract import extract
 from anomaly.verbs.folds import Judged, _figures
@@ -33,7 +33,6 @@ from anomaly.verbs.train import TrainRequest, train
 from anomaly.video import ArchiveSpec
 from tests.benchmarks.harness import (
     Figure,
-    children_cpu_seconds,
     cores,
     read_labels,
     shared,
@@ -112,7 +111,7 @@ def _figure(
     labels: Path,
     root: Path,
 ) -> Figure:
-    begun = _cpu_seconds()
+    begun = processor_seconds()
     request = TrainRequest(
         detector=name,
         detector_parameters={**options, "training": training(name)},
@@ -129,7 +128,7 @@ def _figure(
         f"{_in_words(found, 'video_auc')}; folds {each}; "
         f"by their mean {_in_words(found, 'video_auc_by_mean')}; "
         f"{found['videos']} clips of {found['groups']} sources; "
-        f"{_cpu_seconds() - begun:.0f} s of one core"
+        f"{processor_seconds() - begun:.0f} s of one core"
     )
     command = f"anomaly train fight --detector {name} --folds {FOLDS}"
     seen = MOTION if features == MOTION else options.get("view", "vectors")
@@ -140,11 +139,6 @@ def _in_words(found: Mapping[str, Any], name: str) -> str:
     """Return a figure in percent with its interval."""
     low, high = found[f"{name}_interval"]
     return f"{100 * found[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _cpu_seconds() -> float:
-    """Return processor time of this process and of those that it started and that have ended."""
-    return time.process_time() + children_cpu_seconds()
 
 
 def backbone() -> dict[str, object]:
