@@ -82,7 +82,8 @@ def section(module: ModuleType, part: str = "") -> str:
         + " |"
         for f in figures
     ]
-    when = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {cores()} cores"
+    cores_here = "1 core" if cores() == 1 else f"{cores()} cores"
+    when = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {cores_here}"
     head = [
         f"## {lines[0].rstrip('.')}",
         "",
