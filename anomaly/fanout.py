@@ -118,7 +118,7 @@ def process_pool(workers: int = 0) -> FanOut:
     not the run. What was under way at a second death is done alone, one by one; an item that kills
     its worker twice even then raises `TransientError`.
     """
-    count = workers or os.cpu_count() or 1
+    count = workers or cores_here()
     pool = _Pool()
 
     def run(

@@ -7,7 +7,6 @@ neither cached nor persisted by Prefect, and a task may run twice without harm.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -23,7 +22,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 from anomaly.errors import TransientError
-from anomaly.fanout import FanOut
+from anomaly.fanout import FanOut, cores_here
 from tasks.names import shard_name
 from tasks.outcome import raise_if_failed, state_of
 from tasks.processes import LocalProcesses, run_all
@@ -84,7 +83,7 @@ def fan_out(
             retries=retries,
             retry_delay_seconds=exponential_backoff(retry_delay_seconds),
         )
-        cores = min(workers or os.cpu_count() or 1, len(shards))
+        cores = min(workers or cores_here(), len(shards))
         with LocalProcesses(cores) if _runs_in_threads() else nullcontext() as processes:
             run_all_there = processes.run_all if processes else run_all
             futures: list[PrefectFuture[Any]] = mapped.map(
@@ -113,7 +112,7 @@ def task_runner(workers: int = 0, scheduler: str = "") -> TaskRunner[Any]:
     Dask workers run one task at a time each: start them with `--nthreads 1`.
     """
     if not scheduler:
-        return ThreadPoolTaskRunner(max_workers=workers or os.cpu_count() or 1)
+        return ThreadPoolTaskRunner(max_workers=workers or cores_here())
     from prefect_dask.task_runners import DaskTaskRunner
 
     runner: TaskRunner[Any] = DaskTaskRunner(address=scheduler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal
 
 import click
@@ -19,7 +18,7 @@ from anomaly.cli.verb import (
     verb,
 )
 from anomaly.errors import SpecError
-from anomaly.fanout import FanOut, process_pool
+from anomaly.fanout import FanOut, cores_here, process_pool
 from anomaly.storage import open_root
 from anomaly.video import ArchiveSpec
 
@@ -55,7 +54,7 @@ def scan(
     from anomaly.verbs.scan import scan as run
 
     request = None
-    workers = at_once or os.cpu_count() or 1
+    workers = at_once or cores_here()
     if wanted:
         recipes = recipes_of(**features)
         request = ForecastRequest(recipes=recipes, workers=workers)
