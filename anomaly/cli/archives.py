@@ -37,6 +37,8 @@ from anomaly.video import ArchiveSpec
         type=click.IntRange(min=0),
         default=0,
         show_default="one a core",
+        envvar="ANOMALY_WORKERS",
+        show_envvar=True,
         help="how many videos at once the forecast is for",
     ),
 )

@@ -39,6 +39,8 @@ WORKERS = click.option(
     type=click.IntRange(min=0),
     default=0,
     show_default="one a core",
+    envvar="ANOMALY_WORKERS",
+    show_envvar=True,
     help="how many videos at once",
 )
 FEEDERS = click.option(

@@ -92,7 +92,7 @@ def kill_midway(arguments: Sequence[str], root: Path, seed: int, new_files: int)
     """
     generator = np.random.default_rng(seed)
     wanted = files_in(root) + int(generator.integers(0, max(1, new_files)))
-    command = Command(tuple(arguments))
+    command = Command(tuple(arguments), {"ANOMALY_WORKERS": "2"})
     while command.process.poll() is None and files_in(root) < wanted:
         time.sleep(0.002)
     time.sleep(float(generator.uniform(0, 0.03)))

@@ -47,7 +47,7 @@ def stubborn(tmp_path: Path) -> dict[str, str]:
     (facts / "entry_points.txt").write_text(
         "[anomaly.decoders]\nstubborn = stubborn:StubbornDecoder\n"
     )
-    return {"PYTHONPATH": f"{Path.cwd()}:{folder}"}
+    return {"PYTHONPATH": f"{Path.cwd()}:{folder}", "ANOMALY_WORKERS": "2"}
 
 
 def test_bad_files_are_listed_once_and_leave_the_other_results_alone(

@@ -138,7 +138,7 @@ def test_a_killed_extraction_to_an_unreliable_store_goes_on_to_the_same_end(
     )
     environment = {"AWS_ENDPOINT_URL": unreliable}
     generator = np.random.default_rng(seed)
-    command = Command(arguments, environment)
+    command = Command(arguments, {**environment, "ANOMALY_WORKERS": "2"})
     wanted = int(generator.integers(0, len(undisturbed)))
     while command.process.poll() is None and len(keys("root/features/")) < wanted:
         time.sleep(0.05)

@@ -52,7 +52,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on_from_there(
 ) -> None:
     root = tmp_path / "root"
     extract = ("extract", str(campus), "--root", str(root), *NAMES, "--backbone", "motion")
-    command = Command(extract)
+    command = Command(extract, {"ANOMALY_WORKERS": "2"})
     while len(list(root.glob("features/*/*/zarr.json"))) < 3:
         time.sleep(0.005)
     command.process.send_signal(signal.SIGINT)
@@ -69,7 +69,8 @@ def test_an_interrupted_run_says_so_in_one_line_and_goes_on_from_there(
 def test_workers_that_are_just_starting_end_with_a_run_that_is_killed(
     campus: Path, tmp_path: Path
 ) -> None:
-    command = Command(("extract", str(campus), "--root", str(tmp_path / "root"), *NAMES))
+    extract = ("extract", str(campus), "--root", str(tmp_path / "root"), *NAMES)
+    command = Command(extract, {"ANOMALY_WORKERS": "2"})
     main = psutil.Process(command.process.pid)
     while not any(map(_is_importing, main.children())):
         time.sleep(0.001)
