@@ -167,6 +167,10 @@ class _Pool:
         self._executor: ProcessPoolExecutor | None = None
         self._workers = 0
 
+    def __del__(self) -> None:
+        """Wait for the processes: else their end and that of the interpreter get in each other's way."""
+        self.end()
+
     def of(self, workers: int) -> ProcessPoolExecutor:
         """Return a pool of so many processes, the last one if it fits."""
         if self._executor is None or workers != self._workers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -29,6 +30,10 @@ def die_always(marker: str) -> str:
     if marker.endswith("die"):
         os.kill(os.getpid(), signal.SIGKILL)
     return marker
+
+
+def own_pid(number: int) -> int:
+    return number + os.getpid()
 
 
 def refuse(number: int) -> int:
@@ -80,3 +85,12 @@ def test_feeders_leave_other_stages_alone():
     ((_, _, thread),) = fan_out(where, [1], label="score")
     assert thread == "MainThread"
     assert with_feeders(one_by_one, 1) is one_by_one
+
+
+def test_processes_stay_from_stage_to_stage_and_go_with_the_fan_out():
+    fan_out = process_pool(2)
+    first, second = (set(fan_out(own_pid, [0] * 20, label="x")) for _ in range(2))
+    assert first | second <= {child.pid for child in multiprocessing.active_children()}
+    assert len(first | second) <= 2
+    del fan_out
+    assert not (first | second) & {child.pid for child in multiprocessing.active_children()}

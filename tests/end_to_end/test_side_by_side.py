@@ -85,5 +85,8 @@ def test_workers_that_are_just_starting_end_with_a_run_that_is_killed(
 
 def _is_importing(process: psutil.Process) -> bool:
     """Say whether a worker has begun to load our code, after which nothing but itself can stop it."""
-    is_worker = "spawn_main" in " ".join(process.cmdline())
-    return is_worker and process.memory_info().rss > 25 * 2**20
+    try:
+        is_worker = "spawn_main" in " ".join(process.cmdline())
+        return is_worker and process.memory_info().rss > 25 * 2**20
+    except psutil.Error:  # it has just ended
+        return False
