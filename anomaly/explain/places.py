@@ -12,7 +12,7 @@ from anomaly.detectors import Detector
 from anomaly.scores.events import Box, Event
 from anomaly.windows.bags import Bag
 
-_SHARE = 0.7
+SHARE = 0.7
 """of the best cell that a place must reach where cells have no limit of their own"""
 
 
@@ -59,7 +59,7 @@ def boxes(
     best = float(known_GG.max())
     if not np.isfinite(best):
         return ()
-    least = min(best, best * _SHARE if limit is None else limit)
+    least = min(best, best * SHARE if limit is None else limit)
     strange_GG = (known_GG >= least).astype(np.uint8)
     _, part_GG, areas, _ = cv2.connectedComponentsWithStats(strange_GG, connectivity=8)
     scale = np.array([height, width]) / cells_GG.shape

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anomaly.catalog import Catalog, CatalogRow, archives_with_tables
 from anomaly.errors import SpecError, StoreError, VideoError
-from anomaly.explain.places import boxes, cell_scores
+from anomaly.explain.places import SHARE, boxes, cell_scores, nearest_row
 from anomaly.report.animation import Course, composed, write_animation
 from anomaly.scores.events import Box
 from anomaly.scores.regularity import regularity
@@ -57,7 +57,7 @@ class AnimationSummary:
 def clip(
     root: Root, event_id: str, *, out: str = "", margin_seconds: float = 2.0
 ) -> AnimationSummary:
-    """Write one event as a clip: every frame with its strange places, the course of the score below.
+    """Write one event as a clip: every frame with its strange places, the course of the score beside it.
 
     Args:
         root: the root.
@@ -200,33 +200,53 @@ def _within(
 def _boxes_of(
     judges: Judges, row: CatalogRow
 ) -> Callable[[int, int], dict[int, tuple[Box, ...]]]:
-    """Return what finds the strange places of frames; none where features are no longer stored."""
+    """Return what finds the strange places of frames, each told by the row nearest to it.
+
+    None of parts whose features are no longer stored.
+    """
 
     def find(first: int, last: int) -> dict[int, tuple[Box, ...]]:
-        detector, recipe = (
-            judges.detector(row.camera),
-            next(iter(judges.bundle.inputs.values())),
-        )
-        try:
-            bag = judges.bag_of(row)
-            group = open_group(judges.store, recipe, row.uri, row.content or "")
-        except StoreError:
-            return {}
-        index_T = group.index_T()
-        begin, end = np.searchsorted(index_T, [first, last]).tolist()
-        maps = cell_scores(detector, bag, begin, end) if begin < end else None
-        if maps is None:
-            return {}
-        limit = detector.strange_cell
-        size = int(row.height or 1), int(row.width or 1)
-        found = {
-            int(frame): boxes(cells_GG, limit, *size)
-            for frame, cells_GG in zip(index_T[begin:end], maps, strict=True)
-        }
-        return {frame: _strange(places, limit) for frame, places in found.items()}
+        found: dict[int, tuple[Box, ...]] = {}
+        for part, limit in _limits(judges, row).items():
+            try:
+                bag = judges.bag_of(row, part)
+                group = open_group(
+                    judges.store, judges.bundle.inputs[part], row.uri, row.content or ""
+                )
+            except StoreError:
+                continue
+            index_T = group.index_T()
+            begin, end = np.searchsorted(index_T, [first, last]).tolist()
+            judge = judges.detector(row.camera).judge_of(part)
+            maps = cell_scores(judge, bag, begin, end) if begin < end else None
+            if maps is None:
+                continue
+            size = int(row.height or 1), int(row.width or 1)
+            strange = [_strange(boxes(cells_GG, limit, *size), limit) for cells_GG in maps]
+            for frame in range(first, last):
+                here = strange[nearest_row(index_T[begin:end], frame)]
+                found[frame] = found.get(frame, ()) + here
+        return found
 
     return find
 
 
-def _strange(places: Sequence[Box], limit: float | None) -> tuple[Box, ...]:
-    return tuple(box for box in places if limit is not None and box.score >= limit)
+def _limits(judges: Judges, row: CatalogRow) -> dict[str, float]:
+    """Return from where on cells are strange, by part of the detector.
+
+    Parts without a limit of their own are shown where they spoke in an event of the video: from a share
+    of the best cell of its lowest event on.
+    """
+    parts, scored = list(judges.bundle.inputs), judges.scored.get(row.uri)
+    limits: dict[str, float] = {}
+    for event in judges.events([scored] if scored else []):
+        part = event["part"] or parts[0]
+        best = max((box["score"] for box in event["boxes"] or ()), default=np.inf)
+        limits[part] = min(limits.get(part, np.inf), SHARE * best)
+    judge = judges.detector(row.camera).judge_of
+    own = {part: judge(part).strange_cell for part in parts}
+    return limits | {part: limit for part, limit in own.items() if limit is not None}
+
+
+def _strange(places: Sequence[Box], limit: float) -> tuple[Box, ...]:
+    return tuple(box for box in places if box.score >= limit)

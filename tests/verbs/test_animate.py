@@ -159,3 +159,23 @@ def test_regularity_is_stretched_over_the_video_in_both_variants():
     assert regularity(error, "max")[:2] == pytest.approx([1.0, 0.5])
     assert regularity(np.full(3, 2.0)).tolist() == [1.0, 1.0, 1.0]
     assert np.isnan(regularity(np.full(2, np.nan))).all()
+
+
+def test_the_clip_of_a_detector_of_cells_has_boxes_where_the_part_that_spoke_saw_it(
+    tmp_path, capsys
+):
+    for seed in range(3):
+        film(tmp_path / f"videos/cam/normal{seed}.mp4", seed)
+    film(tmp_path / "videos/cam/strange.mp4", 9, strange=True)
+    archive, root = str(tmp_path / "videos"), ["--root", str(tmp_path / "root")]
+    parts = ["--backbone", "motion", "--backbone", "static", "--detector", "fused"]
+    budget = ["--alarms-per-camera-day", "50000"]
+    assert run(["train", archive, *root, "--videos", "cam/normal*", *parts, *budget]) == 0
+    assert run(["score", archive, *root, "--videos", "cam/strange*"]) == 0
+    event = peak(root[1])
+    capsys.readouterr()
+    path = tmp_path / "event.mp4"
+    asked = ["clip", event["event_id"], *root, "--out", str(path), "--json"]
+    assert run(asked) == 0
+    assert json.loads(capsys.readouterr().out)["boxes"] > 0
+    assert len(event["boxes"]) > 0
