@@ -148,9 +148,7 @@ def _alone(function: Callable[[Item], Result], item: Item, label: str) -> Iterat
     waiting = deque([item])
     for _ in range(2):
         guilty: deque[Item] = deque()
-        pool = _Pool()
-        yield from _until_broken(pool, function, waiting, 1, guilty)
-        pool.end()
+        yield from _until_broken(_Pool(), function, waiting, 1, guilty)
         if not guilty:
             return
         waiting = guilty

@@ -76,7 +76,13 @@ def boxes(
 
 def nearest_row(index_T: NDArray[np.int64], frame: int) -> int:
     """Return the row whose source frame is nearest to a frame."""
-    return int(np.abs(index_T - frame).argmin())
+    return int(nearest_rows(index_T, np.array([frame]))[0])
+
+
+def nearest_rows(index_T: NDArray[np.int64], frame_F: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row whose source frame is nearest to each frame, shape (F,); of two the earlier one."""
+    middle_T = (index_T[1:] + index_T[:-1]) / 2
+    return np.searchsorted(middle_T, frame_F)
 
 
 def located(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from anomaly.catalog import Catalog, CatalogRow, archives_with_tables
+from anomaly.catalog import CatalogRow, archives_with_tables
 from anomaly.errors import SpecError, StoreError, VideoError
-from anomaly.explain.places import SHARE, boxes, cell_scores, nearest_row
+from anomaly.explain.places import SHARE, boxes, cell_scores, nearest_rows
 from anomaly.report.animation import Course, composed, write_animation
 from anomaly.scores.events import Box
 from anomaly.scores.regularity import regularity
@@ -70,14 +70,8 @@ def clip(
         VideoError: the video is gone, or is another by now.
     """
     event = find_event(root, event_id)
-    said = _Said.of(
-        root,
-        event["archive"],
-        event["checkpoint"],
-        event["camera"],
-        event["date"],
-        event["video"],
-    )
+    judges = Judges(root, event["archive"], choose_checkpoint(root, event["checkpoint"]))
+    said = _Said.of(judges, event["camera"], event["date"], event["video"])
     span = event["start_seconds"] - margin_seconds, event["stop_seconds"] + margin_seconds
     path = Path(out or f"{event['event_id']}.mp4")
     return said.write(path, span, said.course("score", event["threshold"], span))
@@ -101,9 +95,10 @@ def animate(
     """
     bundle = choose_checkpoint(root, checkpoint)
     for archive in archives_with_tables(root):
-        scored = Catalog(root, archive).scored(bundle.name).get(video)
+        judges = Judges(root, archive, bundle)
+        scored = judges.scored.get(video)
         if scored is not None:
-            said = _Said.of(root, archive, bundle.name, scored.camera, scored.date, video)
+            said = _Said.of(judges, scored.camera, scored.date, video)
             path = Path(out or f"{Path(video).stem}-animated.mp4")
             whole = (-np.inf, np.inf)
             return said.write(path, whole, said.course(shown, None, whole))
@@ -124,17 +119,16 @@ class _Said:
     """boxes by frame, of frames from the first to the second, half-open"""
 
     @classmethod
-    def of(
-        cls, root: Root, archive: str, checkpoint: str, camera: str, date: str, video: str
-    ) -> _Said:
-        partition = Partition(archive=archive, checkpoint=checkpoint, camera=camera, date=date)
-        table = read_partition(root, partition)
+    def of(cls, judges: Judges, camera: str, date: str, video: str) -> _Said:
+        name = judges.bundle.name
+        partition = Partition(archive=judges.archive, checkpoint=name, camera=camera, date=date)
+        table = read_partition(judges.root, partition)
         table = table.filter(pc.equal(table["video"], video))
         numbers = (
             table[name].to_numpy().astype(np.float64) for name in ("seconds", "raw", "score")
         )
         seconds_T, raw_T, score_T = numbers
-        row = Catalog(root, archive).rows()[video]
+        row = replace(judges.rows[video], camera=camera)
         content = table["content"][0].as_py()
         if row.content != content:
             raise VideoError(
@@ -142,7 +136,7 @@ class _Said:
             )
         return cls(
             row=row, seconds_T=seconds_T, raw_T=raw_T, score_T=score_T,
-            boxes_at=_boxes_of(Judges(root, archive, choose_checkpoint(root, checkpoint)), row),
+            boxes_at=_boxes_of(judges, row),
         )  # fmt: skip
 
     def course(self, shown: Shown, limit: float | None, span: tuple[float, float]) -> Course:
@@ -223,9 +217,9 @@ def _boxes_of(
                 continue
             size = int(row.height or 1), int(row.width or 1)
             strange = [_strange(boxes(cells_GG, limit, *size), limit) for cells_GG in maps]
-            for frame in range(first, last):
-                here = strange[nearest_row(index_T[begin:end], frame)]
-                found[frame] = found.get(frame, ()) + here
+            rows_F = nearest_rows(index_T[begin:end], np.arange(first, last))
+            for frame, number in enumerate(rows_F.tolist(), start=first):
+                found[frame] = found.get(frame, ()) + strange[number]
         return found
 
     return find

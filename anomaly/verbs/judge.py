@@ -142,12 +142,11 @@ class Judges:
         Raises:
             StoreError: features are no longer stored.
         """
-        row = self.rows.get(event["video"])
-        if row is not None and row.content == event["content"]:
-            return self.bag_of(row)
-        return open_bag(
-            self.store, self.bundle.inputs, event["video"], event["camera"], event["content"]
-        )
+        uri, camera, content = event["video"], event["camera"], event["content"]
+        row = self.rows.get(uri)
+        if row is None:
+            return open_bag(self.store, self.bundle.inputs, uri, camera, content)
+        return self.bag_of(replace(row, camera=camera, content=content))
 
     def bag_of(self, row: CatalogRow, part: str = "") -> Bag:
         """Return what is read of a video that the catalog knows, or one part of it.

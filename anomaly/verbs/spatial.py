@@ -30,7 +30,7 @@ from anomaly.evaluation.spatial import (
 )
 from anomaly.evaluation.table import PLACES
 from anomaly.explain.heat import seen_area
-from anomaly.explain.places import boxes, cell_scores
+from anomaly.explain.places import boxes, cell_scores, nearest_rows
 from anomaly.verbs.bags import open_group
 from anomaly.verbs.judge import Judges
 from anomaly.verbs.look import Look
@@ -136,11 +136,9 @@ class _Video:
 
     def frames(self, n_frames: int) -> Iterator[NDArray[np.float64]]:
         """Yield the map of every frame of the video."""
-        middle_T = (self.index_T[1:] + self.index_T[:-1]) / 2
-        row_F = np.searchsorted(middle_T, np.arange(n_frames)).tolist()
         maps = self.maps()
         map_GG, row = next(maps), 0
-        for wanted in row_F:
+        for wanted in nearest_rows(self.index_T, np.arange(n_frames)).tolist():
             while row < wanted:
                 map_GG, row = next(maps), row + 1
             yield map_GG
