@@ -24,6 +24,7 @@ $(VENV)/.installed-tools: $(VENV)/.installed
 demo: $(VENV)/.installed  ## make a small archive, run everything over it, write the report (under 2 minutes)
 	$(BIN)/anomaly demo
 
+# Byte code is kept, as users keep it; files go in order, so that the long ones do not come last.
 test: $(VENV)/.installed-tools  ## all tests but the soak ones
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -16,6 +16,7 @@ from anomaly.cli.verb import (
     end,
     recipes_of,
     verb,
+    workers_option,
 )
 from anomaly.errors import SpecError
 from anomaly.fanout import FanOut, cores_here, process_pool
@@ -31,16 +32,7 @@ from anomaly.video import ArchiveSpec
         default=True,
         help="say how long extraction would take here, measured on some new files in 20 seconds at most",
     ),
-    click.option(
-        "--workers",
-        "at_once",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default="one a core",
-        envvar="ANOMALY_WORKERS",
-        show_envvar=True,
-        help="how many videos at once the forecast is for",
-    ),
+    workers_option("at_once", help="how many videos at once the forecast is for"),
 )
 def scan(
     root: str,

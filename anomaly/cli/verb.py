@@ -34,15 +34,16 @@ VIDEOS = click.option(
     metavar="GLOB",
     help="only videos whose path matches; may be repeated",
 )
-WORKERS = click.option(
+workers_option = functools.partial(
+    click.option,
     "--workers",
     type=click.IntRange(min=0),
     default=0,
     show_default="one a core",
     envvar="ANOMALY_WORKERS",
     show_envvar=True,
-    help="how many videos at once",
 )
+WORKERS = workers_option(help="how many videos at once")
 FEEDERS = click.option(
     "--feeders",
     type=click.IntRange(min=1),
